@@ -1,0 +1,95 @@
+import type { Actor } from './actor';
+import type { Channel, Direction } from './channel';
+import type { Fact, FailureReason } from './outcome';
+import type { Schema } from './schema';
+import type { ServiceToken } from './service';
+
+/** One step of a scheme: an application (API section 4.8), its parameters (may hold tokens) and where to go next. */
+export interface SchemeStep {
+  use: string;
+  with: Readonly<Record<string, unknown>>;
+  /** Next step by outcome; `default` catches the rest. No match ends the attempt. */
+  on?: Readonly<Record<string, string>>;
+}
+
+/** What a program does, as pure data: the steps of one attempt. */
+export interface Scheme {
+  start: string;
+  steps: Readonly<Record<string, SchemeStep>>;
+}
+
+/** A finished attempt as a program judges it. */
+export interface AttemptReport {
+  /** The spool's final status. */
+  status: 'completed' | 'failed';
+  reason: FailureReason | null;
+  response: string;
+  facts: readonly Fact[];
+  /** Seconds between answer and end; 0 if never answered. */
+  connectedSeconds: number;
+}
+
+/** What the transmission comes to. */
+export type Verdict =
+  | { verdict: 'completed' }
+  | { verdict: 'failed'; reason: FailureReason; response: string };
+
+/** A message that follows from a finished one (emailtofax: mail, then fax, then a notification). */
+export interface FollowUp {
+  /** The program type to run, and its parameters. */
+  program: string;
+  parameters: Readonly<Record<string, unknown>>;
+  name?: string;
+  direction: Direction;
+  /** Default: the same account and contact as the transmission that ended. */
+  accountId?: number;
+  contactId?: number;
+  tryAllowed?: number;
+  title?: string;
+}
+
+/** What a program may use while it is created or judged. */
+export interface ProgramContext {
+  readonly actor: Actor;
+  use<T>(token: ServiceToken<T>): T;
+}
+
+/** The transmission that ended, for {@link Program.followUps}. */
+export interface FinishedTransmission {
+  transmissionId: number;
+  accountId: number;
+  contactId: number | null;
+  direction: Direction;
+  campaignId: number | null;
+}
+
+/** A kind of sending or receiving: what `POST /programs/{type}` makes. */
+export interface Program<P = unknown> {
+  /** The name in the REST API: lower-case letters and digits. */
+  readonly type: string;
+  readonly channel: Channel;
+  readonly direction: Direction;
+  readonly description: string;
+  /**
+   * The parameters of `POST /programs/{type}`. Ids made with `resourceId()` are checked for existence and visibility,
+   * recorded, and keep the rows they name from being deleted while the program is in use.
+   */
+  readonly parameters: Schema<P>;
+  /** Turns what was asked into what is stored, e.g. an inline text into a row. Runs in the creating transaction. */
+  prepare?(parameters: P, context: ProgramContext): Promise<P>;
+  /** Pure: the same parameters give the same scheme. */
+  scheme(parameters: P): Scheme;
+  /** Pure: facts to verdict. Default: completed if the attempt completed. */
+  judge?(attempt: AttemptReport, parameters: P): Verdict;
+  /** On the FINAL verdict only. */
+  followUps?(verdict: Verdict, transmission: FinishedTransmission, parameters: P): readonly FollowUp[];
+}
+
+/** A program whose parameter type has been erased for collecting. */
+// biome-ignore lint/suspicious/noExplicitAny: a list of programs is heterogeneous by nature
+export type AnyProgram = Program<any>;
+
+/** Types a program from its parameter schema. */
+export function defineProgram<P>(program: Program<P>): Program<P> {
+  return program;
+}
