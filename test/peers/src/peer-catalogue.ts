@@ -1,0 +1,49 @@
+/** The peers this package can start. */
+export type PeerName = 'postfix' | 'smsc' | 'dovecot' | 'kannel';
+
+/** What a peer is made of on Debian. */
+export interface PeerDescription {
+  /** Debian packages, installed without recommended ones. */
+  readonly packages: readonly string[];
+  /** Files that exist when all of `packages` are there: looked at instead of asking dpkg, which costs 50 ms. */
+  readonly files: readonly string[];
+  /** Whether only root can start it (it changes to other users itself). */
+  readonly needsRoot: boolean;
+}
+
+/**
+ * SASL in Postfix is Cyrus `sasldb`: sasl2-bin and libsasl2-modules add about 1 MB, where Dovecot's authentication
+ * server (dovecot-core) would add 11 MB and a second daemon to every Postfix that asks for a password.
+ */
+export const PEERS: Readonly<Record<PeerName, PeerDescription>> = {
+  postfix: {
+    packages: ['postfix', 'sasl2-bin', 'libsasl2-modules', 'openssl'],
+    files: [
+      '/usr/lib/postfix/sbin/master',
+      '/usr/sbin/saslpasswd2',
+      '/usr/share/doc/libsasl2-modules',
+      '/usr/bin/openssl',
+    ],
+    needsRoot: true,
+  },
+  smsc: {
+    packages: ['libnet-smpp-perl', 'perl'],
+    files: ['/usr/share/perl5/Net/SMPP.pm', '/usr/bin/perl'],
+    needsRoot: false,
+  },
+  dovecot: {
+    packages: ['dovecot-imapd', 'openssl'],
+    files: ['/usr/sbin/dovecot', '/usr/lib/dovecot/imap', '/usr/bin/openssl'],
+    needsRoot: true,
+  },
+  kannel: {
+    packages: ['kannel'],
+    files: ['/usr/sbin/bearerbox', '/usr/sbin/smsbox'],
+    needsRoot: false,
+  },
+};
+
+/** Type guard for names that come from a command line. */
+export function isPeerName(name: string): name is PeerName {
+  return Object.hasOwn(PEERS, name);
+}
