@@ -22,6 +22,8 @@ import { MAIL_UID, mainCf, masterCf, type PostfixConfig, type PostfixMode, ruleT
 const MASTER = '/usr/lib/postfix/sbin/master';
 /** Name in the greeting, in trace headers and in reports; also the realm of its users. */
 const HOSTNAME = 'postfix.test';
+/** Modification time of files that Postfix shall take for settled, in seconds: 2020-01-01. */
+const LONG_AGO = 1_577_836_800;
 const START_TIMEOUT_MS = 20_000;
 const DEFAULT_SIZE_LIMIT = 50 * 1024 * 1024;
 
@@ -67,17 +69,31 @@ export async function startPostfix(options: PostfixOptions): Promise<PostfixPeer
   }
 }
 
+/** Queue folders of Debian's postfix-files(5) that only the user postfix may enter. */
+const QUEUE_FOLDERS = ['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'private'];
+
 async function writeConfiguration(config: PostfixConfig): Promise<void> {
   const { dir } = config;
   for (const name of ['etc', 'etc/sasl', 'queue', 'data', 'mail', 'tables']) await mkdir(join(dir, name));
-  const { stdout } = await run('id', ['-u', 'postfix']);
-  await chown(join(dir, 'data'), Number(stdout), 0);
+  const postfix = Number((await run('id', ['-u', 'postfix'])).stdout);
+  const postdrop = Number((await run('getent', ['group', 'postdrop'])).stdout.split(':')[2]);
+  await chown(join(dir, 'data'), postfix, 0);
   await chown(join(dir, 'mail'), MAIL_UID, MAIL_UID);
-  await writeFile(join(dir, 'etc', 'main.cf'), mainCf(config));
-  await writeFile(join(dir, 'etc', 'master.cf'), masterCf(config));
-  await writeFile(join(dir, 'tables', 'any'), '/./ any\n');
-  // Makes the queue folders with their owners; it is what `postfix start` does first.
-  await run('postfix', ['-c', join(dir, 'etc'), 'check'], { timeout: START_TIMEOUT_MS });
+  const queue = async (name: string, mode: number, owner: number, group: number) => {
+    await mkdir(join(dir, 'queue', name));
+    await chown(join(dir, 'queue', name), owner, group);
+    await chmod(join(dir, 'queue', name), mode);
+  };
+  for (const name of [...QUEUE_FOLDERS, 'saved', 'trace']) await queue(name, 0o700, postfix, 0);
+  await queue('maildrop', 0o1730, postfix, postdrop);
+  await queue('public', 0o2710, postfix, postdrop);
+  await queue('pid', 0o755, 0, 0);
+  const files = { 'etc/main.cf': mainCf(config), 'etc/master.cf': masterCf(config), 'tables/any': '/./ any\n' };
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(dir, name), text);
+    // Postfix waits until a file is two seconds old before it trusts that nobody is still writing it.
+    await utimes(join(dir, name), LONG_AGO, LONG_AGO);
+  }
 }
 
 /** Adds a user to the instance's own sasldb, of the realm that smtpd looks in (myhostname). */
@@ -128,7 +144,7 @@ export class PostfixPeer {
     this.tableVersion += 1;
     // smtpd notices a new table by a later modification time in whole seconds, before it accepts a client. Each
     // version gets a second of its own, all of them in the past.
-    const time = Math.floor(Date.now() / 1000) - 86_400 + this.tableVersion;
+    const time = LONG_AGO + this.tableVersion;
     for (const [name, text] of Object.entries(ruleTables(rules))) {
       const file = join(this.dir, 'tables', name);
       await writeFile(file, text);
