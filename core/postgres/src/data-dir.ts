@@ -20,8 +20,8 @@ export interface DataDir {
 }
 
 const INIT_PREFIX = '.initdb-';
-/** What may be in a folder that we are to take over, besides our own files. */
-const HARMLESS = new Set(['.lock', '.owner.lock', 'lost+found', '.gitkeep', '.gitignore']);
+/** What may be in a folder without a cluster: the traces of a start that did not come to its end, and dust. */
+const HARMLESS = new Set(['.lock', '.owner.lock', 'password', 'port', 'lost+found', '.gitkeep', '.gitignore']);
 
 /** The paths of a data directory; touches nothing. */
 export function dataDirAt(dir: string): DataDir {
@@ -52,9 +52,8 @@ export function prepareDataDir(dir: DataDir): void {
         `or stop every server and run "chown -R ${uid} ${dir.root}" as root`,
     );
   }
-  const ours = isInitialised(dir) || fs.existsSync(dir.passwordFile);
   const entries = fs.readdirSync(dir.root).filter((name) => !HARMLESS.has(name) && !name.startsWith(INIT_PREFIX));
-  if (!ours && entries.length > 0) {
+  if (!isInitialised(dir) && entries.length > 0) {
     const hint = entries.includes('PG_VERSION')
       ? 'It is itself a PostgreSQL cluster: start that one with its own programs and set DATABASE_URL'
       : 'Name an empty or a new folder';
