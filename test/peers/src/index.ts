@@ -1,6 +1,7 @@
-export * from './maildir';
-export * from './peer-availability';
+export { FaultySmtpServer, type FaultyTransaction, SMTP_FAULTS, type SmtpFault } from './faulty-smtp-server';
+export { deliverToMaildir, MaildirReader, parseDelivered, type ReceivedMail } from './maildir';
+export { describeWithPeer, type PeerAvailability, requirePeer } from './peer-availability';
 export { isPeerName, PEERS, type PeerDescription, type PeerName } from './peer-catalogue';
 export { installCommand, installPeers, missingPeers } from './peer-install';
 export type { PostfixMode, RecipientRules } from './postfix.config';
-export * from './postfix.peer';
+export { type PostfixOptions, PostfixPeer, startPostfix } from './postfix.peer';
