@@ -143,8 +143,8 @@ export async function strangePid(kind: 'dead' | 'reused' | 'zombie'): Promise<{ 
     const child = spawn('sleep', ['60']);
     return { pid: child.pid ?? 0, end: () => void child.kill() };
   }
-  // The child of a program that never waits for it stays a zombie.
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The child of a program that never waits for it stays a zombie (it must outlive the shell, which would).
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
   const [text] = (await once(parent.stdout, 'data')) as [Buffer];
   const pid = Number(String(text).trim());
   await until('a zombie', async () => (await runProgram(['ps', '-o', 'stat=', '-p', `${pid}`])).stdout.startsWith('Z'));
