@@ -36,11 +36,7 @@ export interface Probe {
 const OFFICE_FORMATS = ['doc', 'docx', 'odt', 'rtf', 'xls', 'xlsx', 'ods', 'ppt', 'pptx', 'odp'];
 
 /** Looks for the optional programs and tries each one: a program that is there but does not start is not there. */
-export async function probe(
-  scratch: Scratch,
-  prlimit: string | undefined,
-  allowUnsandboxed: boolean,
-): Promise<Probe> {
+export async function probe(scratch: Scratch, prlimit: string | undefined, allowUnsandboxed: boolean): Promise<Probe> {
   const soffice = await findTool('soffice', 'libreoffice');
   const bwrap = await workingBubblewrap();
   const tools = soffice && (bwrap || allowUnsandboxed) ? { soffice, bwrap, prlimit } : undefined;

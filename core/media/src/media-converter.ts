@@ -1,7 +1,7 @@
 import { copyFile, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { type MediaCapabilities, findPrlimit, type Probe, probe } from './capabilities';
+import { findPrlimit, type MediaCapabilities, type Probe, probe } from './capabilities';
 import { MediaError } from './media-error';
 import { ACCEPTED_TYPES, type MediaKind } from './media-types';
 import { officeToPdf, toolMissing } from './office';
@@ -118,11 +118,7 @@ export class MediaConverter {
    * turned to portrait. Pages that are fax pages of that quality already are kept bit by bit.
    * @param out path of the TIFF; replaced in one step when all went well
    */
-  convertToFax(
-    inputs: readonly MediaFile[],
-    options: FaxOptions & CallOptions,
-    out: string,
-  ): Promise<FaxResult> {
+  convertToFax(inputs: readonly MediaFile[], options: FaxOptions & CallOptions, out: string): Promise<FaxResult> {
     const { quality, mode = 'auto', encoding = 'g4', paper = 'a4', maxPages = DEFAULT_PAGES } = options;
     return this.job(options.signal, async (context) => {
       await this.check(inputs, 'document');
@@ -134,11 +130,7 @@ export class MediaConverter {
   }
 
   /** Makes one WAV for the telephone (8 kHz, mono, 16 bits) of all inputs, one after the other. */
-  convertToVoice(
-    inputs: readonly MediaFile[],
-    options: VoiceOptions & CallOptions,
-    out: string,
-  ): Promise<VoiceResult> {
+  convertToVoice(inputs: readonly MediaFile[], options: VoiceOptions & CallOptions, out: string): Promise<VoiceResult> {
     return this.job(options.signal, async (context) => {
       await this.check(inputs, 'recording');
       const output = join(context.directory, 'out.wav');

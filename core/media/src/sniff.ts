@@ -30,7 +30,8 @@ const TEXT_PIECE = 65_536;
 export async function sniff(thread: SniffThread, source: string | Buffer, declared: Declared): Promise<Sniffed> {
   const said = normalizeType(declared.mediaType);
   const saidType = said === undefined ? undefined : ACCEPTED_TYPES.get(said);
-  if (said !== undefined && !saidType) return refuse('MEDIA_TYPE_UNSUPPORTED', `Files of type ${said} are not accepted.`);
+  if (said !== undefined && !saidType)
+    return refuse('MEDIA_TYPE_UNSUPPORTED', `Files of type ${said} are not accepted.`);
   const named = typeOfName(declared.fileName);
   const claim = saidType ?? named;
   const found = await sniffContent(thread, source, claim);
@@ -39,7 +40,8 @@ export async function sniff(thread: SniffThread, source: string | Buffer, declar
     ['its type', saidType],
     ['its name', named],
   ] as const) {
-    if (type && !agrees(type, found)) return mismatch(`The file is ${found.extension}, but ${what} says ${type.extension}.`);
+    if (type && !agrees(type, found))
+      return mismatch(`The file is ${found.extension}, but ${what} says ${type.extension}.`);
   }
   return found;
 }

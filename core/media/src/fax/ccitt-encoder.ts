@@ -2,8 +2,8 @@ import type { BilevelPage } from './bilevel';
 import {
   BLACK_MAKE_UP,
   BLACK_TERMINATING,
-  type CodeWord,
   COMMON_MAKE_UP,
+  type CodeWord,
   WHITE_MAKE_UP,
   WHITE_TERMINATING,
   word,
@@ -63,16 +63,10 @@ class BitWriter {
 /** Where the colour changes on a line: changes[even] start black, changes[odd] white; then `width` four times. */
 function findChanges(page: BilevelPage, y: number, changes: Int32Array): void {
   const { width, black } = page;
-  const row = y * width;
+  // indexOf scans at memory speed, and most of a line is one colour.
+  const line = black.subarray(y * width, (y + 1) * width);
   let count = 0;
-  let last = 0;
-  for (let x = 0; x < width; x++) {
-    const pixel = black[row + x] as number;
-    if (pixel !== last) {
-      changes[count++] = x;
-      last = pixel;
-    }
-  }
+  for (let x = line.indexOf(1); x !== -1; x = line.indexOf(count & 1 ? 0 : 1, x)) changes[count++] = x;
   changes.fill(width, count, count + 4);
 }
 

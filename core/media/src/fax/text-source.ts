@@ -75,7 +75,8 @@ function decode(path: string): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what has to go
 const CONTROLS = /[\u0001-\u0008\u000b\u000e-\u001f\u007f-\u009f\ufffe\uffff]/g;
 /** Han, kana and Hangul take two cells. */
-const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|\p{Extended_Pictographic}/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|\p{Extended_Pictographic}/u;
 const ZERO = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const ASCII = /^[ -~]*$/;
 

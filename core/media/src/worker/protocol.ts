@@ -1,5 +1,5 @@
-import type { FaxEncoding, FaxMode, FaxPaper, FaxQuality, MediaFile } from '../types';
 import type { MediaErrorCode } from '../media-error';
+import type { FaxEncoding, FaxMode, FaxPaper, FaxQuality, MediaFile } from '../types';
 
 /** Limits the worker puts on itself; the parent's clock and the kernel's limits stand behind them. */
 export interface WorkerLimits {
@@ -25,7 +25,12 @@ export type WorkerJob =
       readonly paper: FaxPaper;
       readonly maxPages: number;
     }
-  | { readonly kind: 'voice'; readonly inputs: readonly MediaFile[]; readonly output: string; readonly maxSeconds: number }
+  | {
+      readonly kind: 'voice';
+      readonly inputs: readonly MediaFile[];
+      readonly output: string;
+      readonly maxSeconds: number;
+    }
   | { readonly kind: 'fax-to-pdf'; readonly input: string; readonly output: string; readonly maxPages: number }
   | {
       readonly kind: 'preview';
