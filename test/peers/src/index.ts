@@ -5,3 +5,13 @@ export { isPeerName, PEERS, type PeerDescription, type PeerName } from './peer-c
 export { installCommand, installPeers, missingPeers } from './peer-install';
 export type { PostfixMode, RecipientRules } from './postfix.config';
 export { type PostfixOptions, PostfixPeer, startPostfix } from './postfix.peer';
+export {
+  type ReceiptStatus,
+  type SmscBehaviour,
+  type SmscEvent,
+  type SmscInbound,
+  type SmscOptions,
+  SmscPeer,
+  type SmscSubmit,
+  startSmppSmsc,
+} from './smsc.peer';
