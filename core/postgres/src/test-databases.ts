@@ -10,7 +10,7 @@ export interface TestDatabase {
   url: string;
   name: string;
   /**
-   * Removes it. Connections that are still open after 5 s are cut.
+   * Removes it. Connections that are still open after 2 s are cut.
    *
    * @throws EmbeddedPostgresError TEST_CONNECTIONS_LEAKED (the database is removed all the same): a test that forgets
    * a connection should fail
@@ -165,7 +165,7 @@ async function dropByForce(admin: Client, name: string): Promise<void> {
 
 /** What each connection did last. A backend needs a moment to leave after its client has closed. */
 async function connectionsAfterGrace(admin: Client, name: string): Promise<string[]> {
-  const deadline = Date.now() + 5_000;
+  const deadline = Date.now() + 2_000;
   for (;;) {
     const { rows } = await admin.query<{ what: string }>(
       `SELECT coalesce(nullif(application_name, ''), 'unnamed') || ': ' || left(query, 80) AS what
