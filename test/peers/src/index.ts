@@ -1,4 +1,6 @@
+export { type DovecotOptions, DovecotPeer, startDovecot } from './dovecot.peer';
 export { FaultySmtpServer, type FaultyTransaction, SMTP_FAULTS, type SmtpFault } from './faulty-smtp-server';
+export { type KannelOptions, KannelPeer, startKannel } from './kannel.peer';
 export { deliverToMaildir, MaildirReader, parseDelivered, type ReceivedMail } from './maildir';
 export { describeWithPeer, type PeerAvailability, requirePeer } from './peer-availability';
 export { isPeerName, PEERS, type PeerDescription, type PeerName } from './peer-catalogue';

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { LineDialogue } from './line-dialogue';
+import { listeningAddresses } from './listeners';
 import { describeWithPeer } from './peer-availability';
 import { answers, processesIn } from './peer-process';
 import { type PostfixPeer, startPostfix } from './postfix.peer';
@@ -135,6 +136,11 @@ describeWithPeer('postfix', 'Postfix with TLS and authentication, beside another
     const [mail] = await secure.waitForMessages('b@example.org', 1);
     expect(mail?.data.toString()).toContain('Subject: inside');
     smtp.close();
+  });
+
+  test('both listen on loopback only', () => {
+    expect(listeningAddresses(secure.dir)).toEqual(['0100007F']);
+    expect(listeningAddresses(sink.dir)).toEqual(['0100007F']);
   });
 
   test('TLS from the first byte on the second port', async () => {
