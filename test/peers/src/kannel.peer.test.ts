@@ -70,9 +70,9 @@ describeWithPeer(['kannel', 'smsc'], 'Kannel', () => {
   test('listens on loopback only, comes back after a kill, stop leaves nothing', async () => {
     expect(listeningAddresses(kannel.dir)).toEqual(['0100007F']);
     await kannel.kill();
-    await expect(sendsms({ to: '1', text: 'x' })).rejects.toThrow('fetch failed');
+    await expect(sendsms({ from: '100', to: '1', text: 'x' })).rejects.toThrow('fetch failed');
     await kannel.restart();
-    expect((await sendsms({ to: '1', text: 'x' })).status).toBe(202);
+    expect((await sendsms({ from: '100', to: '1', text: 'x' })).status).toBe(202);
     await kannel.stop();
     expect(processesIn(kannel.dir)).toEqual([]);
     expect(existsSync(kannel.dir)).toBe(false);

@@ -21,7 +21,7 @@ export const PEERS: Readonly<Record<PeerName, PeerDescription>> = {
     files: [
       '/usr/lib/postfix/sbin/master',
       '/usr/sbin/saslpasswd2',
-      '/usr/share/doc/libsasl2-modules',
+      '/usr/share/doc/libsasl2-modules/copyright',
       '/usr/bin/openssl',
     ],
     needsRoot: true,
