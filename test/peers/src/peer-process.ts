@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { closeSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -101,18 +101,22 @@ export interface SpawnPeerOptions {
   readonly pipes?: boolean;
 }
 
+/** See the comment in the script: it outlives changes of the user, which plain setpriv does not. */
+const GUARD = join(__dirname, '..', 'assets', 'guard.sh');
+
 /**
- * Starts a daemon in the foreground. setpriv(1) asks the kernel to kill it when this process dies, so that a test run
- * ended by SIGKILL leaves no daemon behind.
+ * Starts a daemon in the foreground. setpriv(1) asks the kernel to signal its guard when this process dies, so that a
+ * test run ended by SIGKILL leaves no daemon behind.
  */
 export function spawnPeer(command: string, args: readonly string[], options: SpawnPeerOptions): ChildProcess {
   const log = openSync(join(options.dir, 'console.log'), 'a', 0o644);
   try {
-    const io = options.pipes ? 'pipe' : undefined;
-    return spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    // A shell's background command has no standard input: what needs one (and stays one user) is signalled directly.
+    const guard = options.pipes ? ['KILL', '--'] : ['TERM', '--', '/bin/sh', GUARD];
+    return spawn('setpriv', ['--pdeathsig', ...guard, command, ...args], {
       cwd: options.dir,
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', TZ: 'UTC', ...options.env },
-      stdio: [io ?? 'ignore', io ?? log, log],
+      stdio: options.pipes ? ['pipe', 'pipe', log] : ['ignore', log, log],
     });
   } finally {
     closeSync(log);
@@ -134,11 +138,20 @@ export function processesIn(dir: string): number[] {
     .map(Number);
 }
 
-/** Kills every process of a peer with SIGKILL and waits until none is left. */
+/** A guard gets this long to see its daemon end before it is killed too. */
+const GUARD_GRACE_MS = 1000;
+
+/**
+ * Kills every process of a peer with SIGKILL and waits until none is left. Guards come last: they reap their daemon,
+ * which in a container without an init would otherwise stay a zombie that looks alive to its own pid file.
+ */
 export async function killProcessesIn(dir: string): Promise<void> {
+  const begin = Date.now();
   await waitFor(`the end of all processes in ${dir}`, 10_000, () => {
     const pids = processesIn(dir);
-    for (const pid of pids) {
+    const daemons = pids.filter((pid) => !isGuard(pid));
+    const victims = Date.now() - begin < GUARD_GRACE_MS ? daemons : pids;
+    for (const pid of victims) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
@@ -147,6 +160,14 @@ export async function killProcessesIn(dir: string): Promise<void> {
     }
     return pids.length === 0 ? true : undefined;
   });
+}
+
+function isGuard(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(`/bin/sh\0${GUARD}\0`);
+  } catch {
+    return false;
+  }
 }
 
 /** Ends a peer for good: no process and no folder is left. */
