@@ -1,4 +1,4 @@
-import { type AnyDriver, CHANNELS, type Order, secretFields } from '@ictcore/contract';
+import { type AnyDriver, CHANNELS, type Order, type Schema, secretFields } from '@ictcore/contract';
 import { type Check, registerChecks } from './check';
 import { type ConfigOverrides, nextAttempt, providerConfig } from './driver-harness';
 import { DriverRun, secretsOf, withSession } from './driver-run';
@@ -60,8 +60,9 @@ function declarationChecks(driver: AnyDriver, options: DriverContractOptions): C
       name: 'marks settings that hold secrets',
       run: async () => {
         const marked = secretFields(driver.settings);
-        const shape = (driver.settings as { shape?: Record<string, unknown> }).shape ?? {};
-        const named = Object.keys(shape).filter((field) => SECRET_NAME.test(field));
+        const shape = (driver.settings as { shape?: Record<string, Schema<unknown>> }).shape ?? {};
+        const isText = (field: string) => ![true, 1].some((value) => shape[field]?.safeParse(value).success);
+        const named = Object.keys(shape).filter((field) => SECRET_NAME.test(field) && isText(field));
         const bare = named.filter((field) => !marked.includes(field) && !options.notSecret?.includes(field));
         must(bare.length === 0, `${bare.join(', ')}: called like secrets, but not marked with secret()`);
       },

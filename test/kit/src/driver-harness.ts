@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type {
-  AnyDriver,
   DriverContext,
   DriverEvent,
   EmailOrder,
@@ -12,6 +11,7 @@ import type {
   FileRef,
   Order,
   ProviderConfig,
+  ProviderDriver,
   SmsOrder,
   VoiceOrder,
 } from '@ictcore/contract';
@@ -21,7 +21,7 @@ import { RecordingLogger } from './recording-logger';
 export type ConfigOverrides = Partial<Omit<ProviderConfig<unknown>, 'settings'>> & { readonly settings?: unknown };
 
 /** A provider's configuration as the kernel would hand it over: settings go through the driver's schema. */
-export function providerConfig(driver: AnyDriver, overrides: ConfigOverrides = {}): ProviderConfig<unknown> {
+export function providerConfig<S>(driver: ProviderDriver<S>, overrides: ConfigOverrides = {}): ProviderConfig<S> {
   const parsed = driver.settings.safeParse(overrides.settings ?? {});
   if (!parsed.success) throw new Error(`the settings are refused: ${parsed.error.message}`);
   const row = {
