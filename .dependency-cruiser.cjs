@@ -1,5 +1,5 @@
 // The dependency rule (docs/adr/0002): contract <- kernel <- server; contract <- plugins, providers.
-const leaf = '^(core/(contract|postgres|media|gsm)|test/kit)/';
+const leaf = '^(core/(contract|media|gsm)|test/(kit|peers))/';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

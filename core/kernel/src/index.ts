@@ -1,1 +1,8 @@
-export {};
+/**
+ * The ICTCore kernel.
+ *
+ * @packageDocumentation
+ */
+export { type Config, configKeys, configSchema, loadConfig } from './boot/config';
+export { type Booted, Kernel, type KernelOptions } from './boot/kernel';
+export { createLogger, type LogTarget } from './boot/logger';

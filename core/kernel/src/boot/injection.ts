@@ -1,4 +1,4 @@
-import type { Logger, Registry } from '@ictcore/contract';
+import type { AnyRoute, Logger, Registry } from '@ictcore/contract';
 import type { DependencyContainer, InjectionToken } from 'tsyringe';
 import type { Config } from './config';
 
@@ -16,4 +16,6 @@ export interface KernelModule {
   /** Last part of the built-in plugin's name, `@ictcore/kernel/<name>`. */
   readonly name: string;
   setup(registry: Registry<never>, container: DependencyContainer): void;
+  /** Routes that follow from what plugins have brought; asked for once all of them have started. */
+  lateRoutes?(container: DependencyContainer): AnyRoute[];
 }

@@ -1,4 +1,5 @@
 import type { KernelModule } from '../boot/injection';
+import { ResourceDirectory } from '../database/resource-directory';
 import { contactRoutes } from './contact.routes';
 import { ContactService } from './contact.service';
 
@@ -10,6 +11,8 @@ export { normalizePhone } from './phone';
 export const contactsModule: KernelModule = {
   name: 'contacts',
   setup(registry, container) {
-    registry.routes(contactRoutes(container.resolve(ContactService)));
+    const service = container.resolve(ContactService);
+    container.resolve(ResourceDirectory).add(service.repository);
+    registry.routes(contactRoutes(service));
   },
 };

@@ -65,13 +65,17 @@ export function buildRouter(routes: readonly AnyRoute[], options: RouterOptions)
   };
   const byPath = new Map<string, Map<HttpMethod, AnyRoute>>();
   for (const { route, method, path: at } of endpointsOf(routes)) {
+    if (!options.legacyGet && isLegacyGet(route, method)) continue;
     const methods = byPath.get(at) ?? new Map<HttpMethod, AnyRoute>();
     if (methods.has(method)) throw new Error(`two routes answer ${method.toUpperCase()} ${at}`);
     byPath.set(at, methods.set(method, route));
   }
   for (const [at, methods] of [...byPath].sort(([a], [b]) => compareSpecificity(a, b))) {
     const mounted = router.route(at.replace(/\{(\w+)\}/g, ':$1'));
-    for (const [method, route] of methods) mounted[method](pipelineOf(route, parsers, options));
+    for (const [method, route] of methods) {
+      if (isLegacyGet(route, method)) mounted.get(legacyGet);
+      mounted[method](pipelineOf(route, parsers, options));
+    }
     mounted.all(methodNotAllowed([...methods.keys()]));
   }
   return router;
@@ -86,6 +90,26 @@ function compareSpecificity(a: string, b: string): number {
     if (x !== y) return x - y;
   }
   return 0;
+}
+
+/** GET on a line of the guide that changes something: kept for old clients (API sections 0.3 and 2, S57). */
+function isLegacyGet(route: AnyRoute, method: HttpMethod): boolean {
+  return method === 'get' && route.method !== 'get';
+}
+
+/** Such a GET must not be cached, and nobody may trigger it by looking ahead. */
+function legacyGet(request: Request, response: Response, next: NextFunction): void {
+  const purpose = String(request.headers['sec-purpose'] ?? request.headers.purpose ?? '');
+  if (request.method === 'HEAD' || /prefetch|preview/i.test(purpose)) {
+    throw new IctError('This changes something; use POST', {
+      code: 'METHOD_NOT_ALLOWED',
+      status: 405,
+      headers: { Allow: 'POST' },
+    });
+  }
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Deprecation', 'true');
+  next();
 }
 
 function methodNotAllowed(methods: readonly HttpMethod[]) {
@@ -123,7 +147,9 @@ function pipelineOf(route: AnyRoute, parsers: { json: Middleware; form: Middlewa
         path: request.path,
         requestId: requestIdOf(response),
         files: upload?.files ?? [],
-        signal: goneSignal(response),
+        get signal() {
+          return goneSignal(response);
+        },
         log: options.log,
       };
       await send(response, await route.handler(input));

@@ -1,0 +1,41 @@
+import type { ModelCtor } from 'sequelize-typescript';
+import { Account, accountsModule } from '../accounts';
+import { Contact, contactsModule } from '../contacts';
+import { messagesModule, Template, TemplateAttachment, Text } from '../messages';
+import { Permission, permissionsModule } from '../permissions';
+import { ProgramRow, programsModule } from '../programs';
+import { Provider, providersModule } from '../providers';
+import { Role, rolesModule } from '../roles';
+import { Spool, SpoolResult, Transmission, transmissionsModule } from '../transmissions';
+import { User, usersModule } from '../users';
+import type { KernelModule } from './injection';
+
+/** The kernel's nouns, in the order in which they register. */
+export const MODULES: readonly KernelModule[] = [
+  usersModule,
+  rolesModule,
+  permissionsModule,
+  accountsModule,
+  contactsModule,
+  messagesModule,
+  providersModule,
+  programsModule,
+  transmissionsModule,
+];
+
+/** Sequelize's models of all of them. */
+export const MODELS: ModelCtor[] = [
+  User,
+  Role,
+  Permission,
+  Account,
+  Contact,
+  Template,
+  TemplateAttachment,
+  Text,
+  Provider,
+  ProgramRow,
+  Transmission,
+  Spool,
+  SpoolResult,
+];

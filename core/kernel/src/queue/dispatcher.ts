@@ -1,0 +1,253 @@
+import { failed, type Logger, type Order, type Outcome, type ReceiptPolicy } from '@ictcore/contract';
+import type { Config } from '../boot/config';
+import type { Database } from '../database/database';
+import { type Attempt, channelOf } from './attempt';
+import type { Ender } from './ender';
+import { ATTEMPT_CONTEXT, CLAIM, REQUEUE, START } from './engine.sql';
+import type { Node } from './node';
+import type { OrderBuilder } from './order-builder';
+import type { ProviderPool, Trunk } from './provider-pool';
+
+export interface DispatcherParts {
+  database: Database;
+  config: Config;
+  log: Logger;
+  node: Node;
+  pool: ProviderPool;
+  builder: OrderBuilder;
+  ender: Ender;
+}
+
+interface Ready {
+  attempt: Attempt;
+  order: Order;
+  trunk: Trunk;
+  /** Providers that have refused this attempt before, provably without taking it. */
+  tried: Set<number>;
+}
+
+/** How long an attempt waits when its provider's window is full, in milliseconds. */
+const FULL_PAUSE_MS = 50;
+/** Providers tried within one attempt at most. */
+const MAX_FAILOVERS = 3;
+/** An attempt that carriers keep putting off is given up after this time, in seconds. */
+const MAX_DEFERRED_S = 86_400;
+
+/** What a channel does while it waits for the final report, unless the driver says otherwise (API section 3.5). */
+const RECEIPTS: Readonly<Record<string, ReceiptPolicy>> = {
+  sms: { timeoutMs: 24 * 3600_000, then: 'completed' },
+  email: { timeoutMs: 15 * 60_000, then: 'completed' },
+  fax: { timeoutMs: 3600_000, then: 'failed' },
+  voice: { timeoutMs: 2 * 3600_000, then: 'failed' },
+};
+
+/**
+ * Claims queued attempts, builds their orders, picks providers, marks what is about to leave as started (committed
+ * first) and hands it over. What is claimed but not started may run again after a crash; what is started never does.
+ */
+export class Dispatcher {
+  private wanted = false;
+  private running: Promise<void> | undefined;
+  private stopping = false;
+  private readonly inFlight = new Set<Promise<void>>();
+  private readonly abort = new AbortController();
+
+  constructor(private readonly parts: DispatcherParts) {}
+
+  /** There may be work. Cheap; any number of calls while it works lead to one more round. */
+  wake(): void {
+    this.wanted = true;
+    if (this.stopping) return;
+    this.running ??= this.work();
+  }
+
+  /** Stops claiming, waits for what is in flight; after `timeoutMs` gives up waiting (outcomes become unknown). */
+  async stop(timeoutMs: number): Promise<void> {
+    this.stopping = true;
+    await this.running;
+    const timer = setTimeout(() => this.abort.abort(new Error('the server is stopping')), timeoutMs);
+    await Promise.all(this.inFlight);
+    clearTimeout(timer);
+  }
+
+  private async work(): Promise<void> {
+    while (this.wanted && !this.stopping) {
+      this.wanted = false;
+      try {
+        // A full batch says that there is more.
+        while (!this.stopping && (await this.round()));
+      } catch (error) {
+        this.parts.log.warn({ error }, 'dispatching pauses');
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+    }
+    // In the same turn as the check above, so that no wake can slip in between.
+    this.running = undefined;
+  }
+
+  /** One batch. True if there may be more that can leave now. */
+  private async round(): Promise<boolean> {
+    const { config, database, node } = this.parts;
+    const limit = Math.min(config.engine.batch, config.engine.batch * 4 - this.inFlight.size);
+    if (limit <= 0 || !node.alive) return false;
+    const claimed = await database.query<{ spool_id: number }>(CLAIM, [node.id, limit, config.engine.lease]);
+    if (claimed.length === 0) return false;
+    const ids = claimed.map((row) => row.spool_id);
+    const attempts = await database.query<Attempt>(ATTEMPT_CONTEXT, [ids]);
+    const built = await this.parts.builder.build(attempts);
+    const ready: Ready[] = [];
+    const full: Attempt[] = [];
+    for (const item of built) {
+      if ('refusal' in item) {
+        void this.parts.ender.end(item.attempt, item.refusal);
+        continue;
+      }
+      const trunk = await this.choose(item.attempt, new Set());
+      if (trunk === 'none') void this.parts.ender.end(item.attempt, failed('provider_down', 'no_provider'));
+      else if (trunk === 'full') full.push(item.attempt);
+      else {
+        this.parts.pool.enter(trunk);
+        ready.push({ ...item, trunk, tried: new Set() });
+      }
+    }
+    await this.requeue(full, FULL_PAUSE_MS, false);
+    await this.startAndSubmit(ready);
+    if (full.length > 0) setTimeout(() => this.wake(), FULL_PAUSE_MS + 5).unref();
+    return claimed.length === limit && full.length === 0;
+  }
+
+  private async choose(attempt: Attempt, tried: ReadonlySet<number>): Promise<Trunk | 'none' | 'full'> {
+    const { pool, log } = this.parts;
+    const candidates = (await pool.candidates(channelOf(attempt.service_flag))).filter(
+      (trunk) => !tried.has(trunk.row.provider_id),
+    );
+    for (const trunk of candidates) {
+      if (pool.room(trunk) === 0) continue;
+      try {
+        await pool.session(trunk);
+        return trunk;
+      } catch (error) {
+        pool.note(trunk, true);
+        log.error({ provider: trunk.row.name, error }, 'provider could not be opened');
+      }
+    }
+    return candidates.some((trunk) => trunk.session && pool.room(trunk) === 0) ? 'full' : 'none';
+  }
+
+  /** Commits that these are about to leave, then lets them leave. */
+  private async startAndSubmit(ready: readonly Ready[]): Promise<void> {
+    if (ready.length === 0) return;
+    const { pool } = this.parts;
+    let started: Set<number>;
+    try {
+      started = await this.start(ready);
+    } catch (error) {
+      for (const item of ready) pool.leave(item.trunk);
+      throw error;
+    }
+    for (const item of ready) {
+      if (!started.has(item.attempt.spool_id)) {
+        pool.leave(item.trunk);
+        continue;
+      }
+      const handOver = this.handOver(item).finally(() => {
+        this.inFlight.delete(handOver);
+        this.wake();
+      });
+      this.inFlight.add(handOver);
+    }
+  }
+
+  private async start(items: readonly Ready[]): Promise<Set<number>> {
+    const { database, node, config } = this.parts;
+    const rows = await database.query<{ spool_id: number }>(START, [
+      items.map((item) => item.attempt.spool_id),
+      items.map((item) => item.trunk.row.provider_id),
+      node.id,
+      config.engine.lease,
+    ]);
+    return new Set(rows.map((row) => row.spool_id));
+  }
+
+  private async handOver(item: Ready): Promise<void> {
+    const { pool, ender, log } = this.parts;
+    let outcome: Outcome | 'unknown';
+    try {
+      outcome = await this.submit(item);
+    } finally {
+      pool.leave(item.trunk);
+    }
+    const down = outcome !== 'unknown' && outcome.kind === 'failed' && outcome.notAccepted === true;
+    pool.note(item.trunk, down);
+    if (outcome === 'unknown') await ender.endUnknown(item.attempt);
+    else if (outcome.kind === 'deferred') await this.defer(item.attempt, outcome.afterMs, outcome.detail);
+    else if (outcome.kind === 'accepted') await ender.accepted(item.attempt, outcome, this.receiptOf(item));
+    else if (down && (await this.failOver(item))) {
+      log.info(
+        { spool_id: item.attempt.spool_id, provider: item.trunk.row.name },
+        'not accepted; trying the next provider',
+      );
+    } else await ender.end(item.attempt, outcome);
+  }
+
+  /** Hands one order over. Anything the driver does not name, and anything late, is `unknown`. */
+  private async submit(item: Ready): Promise<Outcome | 'unknown'> {
+    const { config, log } = this.parts;
+    const timeout = AbortSignal.timeout(config.engine.submit_timeout * 1000);
+    const signal = AbortSignal.any([timeout, this.abort.signal]);
+    const given = { spool_id: item.attempt.spool_id, provider: item.trunk.row.name };
+    try {
+      const session = item.trunk.session;
+      if (!session?.submit)
+        return failed('provider_down', `${item.trunk.row.type} takes no such order`, { notAccepted: true });
+      return await raceAbort(session.submit(item.order, signal), signal);
+    } catch (error) {
+      log.error({ ...given, error }, 'nobody knows whether this attempt left');
+      return 'unknown';
+    }
+  }
+
+  /** Within one attempt, only after proof that the message was not taken. False if there is no other provider. */
+  private async failOver(item: Ready): Promise<boolean> {
+    item.tried.add(item.trunk.row.provider_id);
+    if (item.tried.size >= MAX_FAILOVERS) return false;
+    const trunk = await this.choose(item.attempt, item.tried);
+    if (typeof trunk === 'string') return false;
+    this.parts.pool.enter(trunk);
+    await this.startAndSubmit([{ ...item, trunk }]);
+    return true;
+  }
+
+  private async defer(attempt: Attempt, afterMs: number, detail: string): Promise<void> {
+    const age = Date.now() / 1000 - attempt.queued_at;
+    if (age > MAX_DEFERRED_S) {
+      await this.parts.ender.end(attempt, failed('throttled', detail));
+      return;
+    }
+    const wait = Math.min(Math.max(afterMs, 10), 3600_000);
+    await this.requeue([attempt], wait, true);
+    if (wait < 5000) setTimeout(() => this.wake(), wait + 5).unref();
+  }
+
+  private async requeue(attempts: readonly Attempt[], afterMs: number, byCarrier: boolean): Promise<void> {
+    if (attempts.length === 0) return;
+    const { database, node } = this.parts;
+    const ids = attempts.map((attempt) => attempt.spool_id);
+    await database.query(REQUEUE, [ids, ids.map(() => afterMs), node.id, byCarrier ? 1 : 0]);
+  }
+
+  private receiptOf(item: Ready): ReceiptPolicy {
+    const channel = channelOf(item.attempt.service_flag);
+    return item.trunk.driver.receipts?.[channel] ?? (RECEIPTS[channel] as ReceiptPolicy);
+  }
+}
+
+/** The promise, or a rejection as soon as the signal is aborted, whichever comes first. */
+function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,61 @@
+import { type Accepted, type FinalOutcome, failed, type ReceiptPolicy } from '@ictcore/contract';
+import type { Catalog } from '../boot/catalog';
+import type { Config } from '../boot/config';
+import type { Attempt } from './attempt';
+import { judge } from './judge';
+import { finalEntry, type Recorder } from './recorder';
+
+/** What is recorded where nobody knows whether a message left (API section 3.3; DESIGN section 4). */
+export const UNKNOWN_OUTCOME = 'unknown_outcome';
+
+/** Brings attempts to their ends: outcome, verdict, record. */
+export class Ender {
+  constructor(
+    private readonly recorder: Recorder,
+    private readonly catalog: Catalog,
+    private readonly config: Config,
+    /** Called when a carrier has taken an attempt: reports that came too early can be matched now. */
+    private readonly onAccepted: () => void,
+  ) {}
+
+  /** Ends an attempt; false if it had ended before. */
+  end(attempt: Attempt, outcome: FinalOutcome, mayRetry = true): Promise<boolean> {
+    const program = attempt.program_type === null ? undefined : this.catalog.program(attempt.program_type);
+    const connected = attempt.connected_at === null ? 0 : Date.now() / 1000 - attempt.connected_at;
+    const judgement = judge({
+      outcome,
+      program,
+      parameters: attempt.program_data ?? {},
+      connectedSeconds: Math.max(0, Math.round(connected)),
+      retry: {
+        tryDone: attempt.try_done,
+        tryAllowed: attempt.try_allowed,
+        delay: attempt.retry_delay ?? this.config.engine.retry_delay,
+        backoff: this.config.engine.retry_backoff,
+      },
+      mayRetry,
+    });
+    return this.recorder.record(finalEntry(attempt.spool_id, outcome, judgement));
+  }
+
+  /** Nobody knows whether it left: shown as such, never sent again by itself. */
+  endUnknown(attempt: Attempt): Promise<boolean> {
+    return this.end(attempt, failed('unknown', UNKNOWN_OUTCOME), false);
+  }
+
+  /** The carrier has taken it; its final report is awaited. */
+  async accepted(attempt: Attempt, outcome: Accepted, receipt: ReceiptPolicy): Promise<void> {
+    await this.recorder.record({
+      spoolId: attempt.spool_id,
+      status: 'connected',
+      response: (outcome.detail ?? '').slice(0, 500),
+      reason: null,
+      callId: outcome.ref,
+      amount: 0,
+      receipt,
+      judgement: null,
+      facts: outcome.facts ?? [],
+    });
+    this.onAccepted();
+  }
+}

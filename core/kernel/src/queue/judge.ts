@@ -1,0 +1,77 @@
+import type { AnyProgram, FailureReason, FinalOutcome, Verdict } from '@ictcore/contract';
+
+/** An attempt's end as it is recorded. */
+export interface Judgement {
+  spoolStatus: 'completed' | 'failed';
+  reason: FailureReason | null;
+  response: string;
+  transmissionStatus: 'completed' | 'failed' | 'pending_retry';
+  transmissionResponse: string;
+  /** Seconds until the next attempt; null if there is none. */
+  retryIn: number | null;
+}
+
+export interface RetryRule {
+  tryDone: number;
+  tryAllowed: number;
+  /** Seconds before the second attempt. */
+  delay: number;
+  /** Factor for each further one. */
+  backoff: number;
+}
+
+export interface JudgeInput {
+  outcome: FinalOutcome;
+  program: AnyProgram | undefined;
+  parameters: unknown;
+  connectedSeconds: number;
+  retry: RetryRule;
+  /** False where another try might reach the same person twice (unknown outcome). */
+  mayRetry?: boolean;
+}
+
+/** Longest response that is kept. Carriers' words may be long; the rest is in the log. */
+const RESPONSE_LIMIT = 500;
+
+/**
+ * Facts to verdict, verdict to state: the program judges what the channel reports; a failure is tried again while
+ * tries are left, unless it is permanent (`refused`) or its outcome is unknown.
+ */
+export function judge(input: JudgeInput): Judgement {
+  const { outcome } = input;
+  const response = (outcome.detail ?? '').slice(0, RESPONSE_LIMIT);
+  const completed = outcome.kind === 'delivered';
+  const reason = completed ? null : outcome.reason;
+  const verdict = verdictOf(input, completed, reason, response);
+  const base = { spoolStatus: completed ? ('completed' as const) : ('failed' as const), reason, response };
+  if (verdict.verdict === 'completed') {
+    return { ...base, transmissionStatus: 'completed', transmissionResponse: '', retryIn: null };
+  }
+  const again = input.mayRetry !== false && outcome.kind !== 'refused' && input.retry.tryDone < input.retry.tryAllowed;
+  return {
+    ...base,
+    transmissionStatus: again ? 'pending_retry' : 'failed',
+    transmissionResponse: verdict.response.slice(0, RESPONSE_LIMIT),
+    retryIn: again ? delayOf(input.retry) : null,
+  };
+}
+
+function verdictOf(input: JudgeInput, completed: boolean, reason: FailureReason | null, response: string): Verdict {
+  if (input.program?.judge) {
+    return input.program.judge(
+      {
+        status: completed ? 'completed' : 'failed',
+        reason,
+        response,
+        facts: input.outcome.facts ?? [],
+        connectedSeconds: input.connectedSeconds,
+      },
+      input.parameters,
+    );
+  }
+  return completed ? { verdict: 'completed' } : { verdict: 'failed', reason: reason ?? 'unknown', response };
+}
+
+function delayOf(retry: RetryRule): number {
+  return Math.min(retry.delay * retry.backoff ** Math.max(0, retry.tryDone - 1), 86_400);
+}

@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Logger } from '@ictcore/contract';
+import { type Config, createLogger, Kernel, loadConfig } from '@ictcore/kernel';
+import { type EmbeddedPostgres, lockDataDir, startEmbeddedPostgres } from '@ictcore/postgres';
+import { bundledPlugins } from './bundled-plugins';
+import { prepareDataDir } from './data-dir';
+
+/** A server that runs. */
+export interface RunningServer {
+  url: string | null;
+  adminPassword: string | undefined;
+  config: Config;
+  stop(): Promise<void>;
+}
+
+/** This package's version. */
+export function serverVersion(): string {
+  const manifest = readFileSync(path.join(__dirname, '..', 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
+/** Starts the server: data directory, database, kernel. What began is ended again if a later step fails. */
+export async function startServer(environment: NodeJS.ProcessEnv, cwd: string): Promise<RunningServer> {
+  const config = loadConfig(environment, cwd);
+  const log = createLogger(config.log_level, process.stderr);
+  const instance = prepareDataDir(config.data_dir);
+  const lock = await lockDataDir(config.data_dir);
+  let postgres: EmbeddedPostgres | undefined;
+  try {
+    if (!config.database_url) postgres = await startPostgres(config, log);
+    const kernel = new Kernel({
+      config,
+      log,
+      databaseUrl: config.database_url ?? (postgres as EmbeddedPostgres).url(),
+      version: serverVersion(),
+      instance,
+      bundled: bundledPlugins,
+      searchFolders: [cwd, path.join(config.data_dir, 'plugins'), __dirname],
+    });
+    const { url, adminPassword } = await kernel.boot();
+    log.info({ url, role: config.role, data_dir: config.data_dir }, 'ready');
+    const stop = async () => {
+      await kernel.stop();
+      await postgres?.stop();
+      await lock.release();
+      log.info({}, 'stopped');
+    };
+    return { url, adminPassword, config, stop };
+  } catch (error) {
+    await postgres?.stop();
+    await lock.release();
+    throw error;
+  }
+}
+
+async function startPostgres(config: Config, log: Logger): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({
+    dataDir: path.join(config.data_dir, 'postgres'),
+    onLog: (line) => log.debug({ postgres: line.trim() }, 'postgres'),
+  });
+  postgres.onDown(({ reason, retryInMs }) =>
+    log.error({ reason, retry_in_ms: retryInMs }, 'the embedded PostgreSQL went down'),
+  );
+  postgres.onUp(({ pid }) => log.info({ pid }, 'the embedded PostgreSQL is up again'));
+  return postgres;
+}
