@@ -81,10 +81,18 @@ export function runProgram(name: string, args: readonly string[]): string {
   return execFileSync(name, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 });
 }
 
-/** `it`, or `it` that is reported as skipped with the reason. */
-export function itWith(program: string): (name: string, run: () => Promise<void>) => void {
-  if (hasProgram(program)) return (name, run) => it(name, run);
-  return (name, run) => it.skip(`${name} (skipped: ${program} is not installed)`, run);
+type Test = (name: string, run: () => Promise<void>, timeout?: number) => void;
+
+/** `it`, or an `it` that is reported as skipped with the reason. */
+export function itIf(condition: boolean, reason: string): Test {
+  if (condition) return (name, run, timeout) => it(name, run, timeout);
+  const skipped = it.skip;
+  return (name, run, timeout) => skipped(`${name} (skipped: ${reason})`, run, timeout);
+}
+
+/** Tests that need a program of the system. */
+export function itWith(program: string): Test {
+  return itIf(hasProgram(program), `${program} is not installed`);
 }
 
 /** The black block of the test page, as shares of its width and height. */

@@ -159,7 +159,11 @@ describe('PDF', () => {
     );
     // PDFium may leave out a picture that its data do not fill; what counts is that the limits hold.
     const before = performance.now();
-    await run.catch((error: { code?: string }) => expect(error.code).toMatch(/^MEDIA_/));
+    const code = await run.then(
+      () => 'converted',
+      (error: { code?: string }) => error.code,
+    );
+    expect(code).toMatch(/^(converted|MEDIA_\w+)$/);
     expect((performance.now() - before) / 1000).toBeLessThan(LIMIT_S);
   });
 

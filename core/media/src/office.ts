@@ -53,10 +53,10 @@ export async function officeCommand(
   if (!tools.bwrap) return { command: office[0] as string, args: office.slice(1), inside };
   const home = dirname(dirname(await realpath(tools.soffice)));
   const sandbox = [
-    ...['--unshare-all', '--die-with-parent', '--new-session', '--clearenv'],
+    ...['--unshare-all', '--die-with-parent', '--new-session', '--clearenv', '--tmpfs', '/tmp'],
     ...['--ro-bind', '/usr', '/usr', '--ro-bind-try', home, home],
     ...READABLE.flatMap((path) => ['--ro-bind-try', path, path]),
-    ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--bind', directory, INSIDE, '--chdir', INSIDE],
+    ...['--proc', '/proc', '--dev', '/dev', '--bind', directory, INSIDE, '--chdir', INSIDE],
     ...['--setenv', 'HOME', INSIDE, '--setenv', 'PATH', '/usr/bin:/bin', '--setenv', 'LANG', 'C.UTF-8'],
     '--',
     ...office,
@@ -79,7 +79,9 @@ export async function officeToPdf(input: MediaFile, run: OfficeRun): Promise<Med
   await copyFile(input.path, join(directory, name));
   const inside = tools.bwrap ? INSIDE : directory;
   const options = ['--headless', '--norestore', '--nolockcheck', '--nodefault', '--nofirststartwizard'];
-  const convert = ['--convert-to', 'pdf', '--outdir', `${inside}/out`, `${inside}/${name}`];
+  // Read as a Writer document: as a "web" document a heading on the first line is lost.
+  const filter = type.family === 'html' ? ['--infilter=HTML (StarWriter)'] : [];
+  const convert = [...filter, '--convert-to', 'pdf', '--outdir', `${inside}/out`, `${inside}/${name}`];
   const { command, args } = await officeCommand(tools, directory, [...options, ...convert]);
   const words = await execute(command, args, run);
   const path = join(directory, 'out', 'in.pdf');

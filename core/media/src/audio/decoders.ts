@@ -1,12 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { PcmChunk } from './pcm';
 import { readWav } from './wav-reader';
-
-/** A piece of sound: one array of samples of -1 to 1 for each channel. */
-export interface PcmChunk {
-  /** Samples to the second. */
-  readonly rate: number;
-  readonly channels: readonly Float32Array[];
-}
 
 /** What the WebAssembly decoders have in common. */
 interface StreamDecoder {

@@ -1,7 +1,8 @@
 import { MediaError } from '../media-error';
 import type { VoiceResult } from '../types';
 import type { Progress, WorkerJob } from '../worker/protocol';
-import { decodeAudio, type PcmChunk } from './decoders';
+import { decodeAudio } from './decoders';
+import type { PcmChunk } from './pcm';
 import { Resampler } from './resampler';
 import { WavWriter } from './wav-writer';
 

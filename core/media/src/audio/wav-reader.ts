@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import type { PcmChunk } from './decoders';
+import type { PcmChunk } from './pcm';
 
 /** What the `fmt ` chunk says. */
 interface WavFormat {

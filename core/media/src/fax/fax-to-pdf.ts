@@ -34,6 +34,7 @@ export async function runFaxToPdf(job: FaxToPdfJob, limits: WorkerLimits, progre
     addPage(pdf, page, await codedPage(tiff, page, job.input, index, limits));
     progress();
   }
+  tiff.close();
   const bytes = await pdf.save();
   if (bytes.length > limits.outputBytes) throw new RangeError('the PDF would be too large');
   writeFileSync(job.output, bytes, { flag: 'wx', mode: 0o600 });

@@ -31,9 +31,6 @@ export class TiffReader {
   private readonly size: number;
   private readonly little: boolean;
   readonly pages: TiffPage[] = [];
-  /** There were more directories than `maxPages`. */
-  readonly truncatedList: boolean;
-
   constructor(path: string, maxPages: number) {
     this.file = openSync(path, 'r');
     try {
@@ -42,7 +39,7 @@ export class TiffReader {
       const order = head.toString('latin1', 0, 2);
       this.little = order === 'II';
       if ((order !== 'II' && order !== 'MM') || this.uint16(head, 2) !== 42) throw new Error('not a TIFF file');
-      this.truncatedList = this.readPages(this.uint32(head, 4), maxPages);
+      this.readPages(this.uint32(head, 4), maxPages);
     } catch (error) {
       closeSync(this.file);
       throw error;
@@ -65,10 +62,9 @@ export class TiffReader {
     return buffer;
   }
 
-  private readPages(first: number, maxPages: number): boolean {
+  private readPages(first: number, maxPages: number): void {
     const seen = new Set<number>(); // a directory may point back to an earlier one
-    for (let at = first; at !== 0 && !seen.has(at); ) {
-      if (this.pages.length >= maxPages) return true;
+    for (let at = first; at !== 0 && !seen.has(at) && this.pages.length < maxPages; ) {
       seen.add(at);
       const count = this.uint16(this.read(at, 2), 0);
       const entries = this.read(at + 2, count * 12 + 4);
@@ -77,7 +73,6 @@ export class TiffReader {
       this.pages.push(toPage(tags));
       at = this.uint32(entries, count * 12);
     }
-    return false;
   }
 
   private readTag(entries: Buffer, at: number, tags: Map<number, number[]>): void {

@@ -60,10 +60,6 @@ export class FaxTiffWriter {
   /** Tells each page of how many it is, and closes the file. */
   finish(): void {
     for (const at of this.totals) this.patch(at, 2, this.pages);
-    this.close();
-  }
-
-  close(): void {
     closeSync(this.file);
   }
 

@@ -52,7 +52,7 @@ function toFailure(error: unknown, job: WorkerJob, limits: WorkerLimits): Worker
 
 function isOutOfMemory(error: unknown, detail: string): boolean {
   return (
-    /out of memory|memory limit|allocation failed|cannot enlarge memory|\bOOM\b/i.test(detail) ||
+    /out of memory|memory limit|allocation failed|cannot enlarge memory|error creating thread|\bOOM\b/i.test(detail) ||
     (error instanceof RangeError && /array buffer|invalid typed array length|array length/i.test(detail)) ||
     // PDFium aborts when the heap may not grow; emscripten says only this much.
     (error instanceof webAssembly.RuntimeError && /abort|unreachable/i.test(detail))
