@@ -1,4 +1,5 @@
 import type { KernelModule } from '../boot/injection';
+import { ResourceDirectory } from '../database/resource-directory';
 import { accountRoutes } from './account.routes';
 import { AccountService } from './account.service';
 import { AccountSettings } from './account-settings.service';
@@ -15,6 +16,8 @@ export { AccountSettings } from './account-settings.service';
 export const accountsModule: KernelModule = {
   name: 'accounts',
   setup(registry, container) {
-    registry.routes(accountRoutes(container.resolve(AccountService), container.resolve(AccountSettings)));
+    const service = container.resolve(AccountService);
+    container.resolve(ResourceDirectory).add(service.repository);
+    registry.routes(accountRoutes(service, container.resolve(AccountSettings)));
   },
 };

@@ -18,7 +18,10 @@ export class ExactBasicStrategy extends BasicStrategy {
 
   override authenticate(request: Request, options?: object): void {
     const credentials = readBasic(request.headers.authorization);
-    if (!credentials) return super.authenticate(request as never, options as never);
+    if (!credentials) {
+      super.authenticate(request as never, options as never);
+      return;
+    }
     const encoded = credentials.map(encodeURIComponent).join(':');
     const headers = { ...request.headers, authorization: `Basic ${Buffer.from(encoded).toString('base64')}` };
     super.authenticate(Object.create(request, { headers: { value: headers } }), options as never);

@@ -42,6 +42,3 @@ export class IdentityActor implements Actor {
     return grants(this.principal.permissions, permission);
   }
 }
-
-/** Lets the system itself act: bootstrap, plugins' own work. May do everything; owns nothing. */
-export const SYSTEM_ACTOR: Actor = { userId: 0, username: 'system', can: () => true };
