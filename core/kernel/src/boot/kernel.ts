@@ -17,9 +17,6 @@ import { Database } from '../database/database';
 import { migrate } from '../database/migrator';
 import { Outbox } from '../events/outbox';
 import { createApp, type Listening, listen } from '../http/app';
-import { docsRouter } from '../http/docs';
-import { buildOpenApi } from '../http/openapi';
-import { MediaStorage } from '../media/storage';
 import { Clock } from '../queue/clock';
 import { Engine } from '../queue/engine';
 import { Node } from '../queue/node';
@@ -272,14 +269,14 @@ export class Kernel {
     const scratch = path.join(config.data_dir, 'tmp', 'uploads');
     await rm(scratch, { recursive: true, force: true });
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
-    const document = buildOpenApi(this.routes, { title: 'ICTCore', version });
+    
     const app = createApp({
       config,
       log,
       routes: this.routes,
       authenticator: this.container.resolve(IdentityService),
       scratch,
-      extra: [docsRouter(document)],
+      extra: [],
     });
     const listening: Listening = await listen(app, config.host, config.port);
     this.undo.push({ what: 'HTTP', stop: () => listening.close(config.stop_timeout * 1000) });
@@ -291,7 +288,6 @@ export class Kernel {
     for (const { what, stop } of this.undo.splice(0).reverse()) {
       await stop().catch((error: unknown) => this.options.log.warn({ error }, `${what} did not stop cleanly`));
     }
-    if (this.container.isRegistered(MediaStorage)) await this.container.resolve(MediaStorage).idle?.();
     await this.container.dispose();
   }
 }

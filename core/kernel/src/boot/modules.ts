@@ -1,7 +1,7 @@
 import type { ModelCtor } from 'sequelize-typescript';
 import { Account, accountsModule } from '../accounts';
 import { Contact, contactsModule } from '../contacts';
-import { messagesModule, Template, TemplateAttachment, Text } from '../messages';
+import { messagesModule, Template, Text } from '../messages';
 import { Permission, permissionsModule } from '../permissions';
 import { ProgramRow, programsModule } from '../programs';
 import { Provider, providersModule } from '../providers';
@@ -31,7 +31,6 @@ export const MODELS: ModelCtor[] = [
   Account,
   Contact,
   Template,
-  TemplateAttachment,
   Text,
   Provider,
   ProgramRow,
