@@ -30,9 +30,7 @@ export interface AttemptReport {
 }
 
 /** What the transmission comes to. */
-export type Verdict =
-  | { verdict: 'completed' }
-  | { verdict: 'failed'; reason: FailureReason; response: string };
+export type Verdict = { verdict: 'completed' } | { verdict: 'failed'; reason: FailureReason; response: string };
 
 /** A message that follows from a finished one (emailtofax: mail, then fax, then a notification). */
 export interface FollowUp {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { copyFile, rename, rm, stat } from 'node:fs/promises';
 import { availableParallelism, tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +88,7 @@ export class MediaConverter {
 
   constructor(options: MediaConverterOptions = {}) {
     this.options = options;
+    setMaxListeners(0, this.closing.signal); // every job that waits or runs listens
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY;
     this.limits = {
       memoryBytes,

@@ -29,6 +29,8 @@ export interface DriverContractOptions {
   readonly peer?: DriverPeer;
   /** String settings that are called like secrets and are none. */
   readonly notSecret?: readonly string[];
+  /** Most milliseconds between the abort of a call and its result; 5000 by default. */
+  readonly patienceMs?: number;
 }
 
 /** Registers the promises of a driver as jest tests. `config` and the like may be functions: they run in the tests. */
@@ -37,8 +39,8 @@ export function driverContract(driver: AnyDriver, options: DriverContractOptions
 }
 
 const SECRET_NAME = /pass(word|phrase|wd)?|secret|token|credential|(^|_)(api|auth|private|access|signing)_?key|_key$/i;
-/** Most milliseconds between the abort of an order and its result. */
-const ABORT_MS = 5000;
+/** Default of {@link DriverContractOptions.patienceMs}. */
+const PATIENCE_MS = 5000;
 
 /** The promises of a driver (contract `provider.ts`). A simulated one has no peer that could be away. */
 export function driverChecks(driver: AnyDriver, options: DriverContractOptions): Check[] {
@@ -92,7 +94,7 @@ function checkIdentity(driver: AnyDriver): void {
 }
 
 function sessionChecks(driver: AnyDriver, options: DriverContractOptions): Check[] {
-  const { peer } = options;
+  const { peer, patienceMs: patience = PATIENCE_MS } = options;
   const session = <T>(work: (run: DriverRun) => Promise<T>) =>
     withSession(driver, rowOf(options.config), activeResources(), work);
   const eachOrder = (work: (order: Order, run: DriverRun) => Promise<void>) =>
@@ -150,7 +152,7 @@ function sessionChecks(driver: AnyDriver, options: DriverContractOptions): Check
         eachOrder(async (order, run) => {
           const before = (await peer?.handOvers(run.context))?.length;
           const submitted = run.submit(order, AbortSignal.abort()).catch(() => undefined);
-          const outcome = await within(ABORT_MS, 'submit after the abort', submitted);
+          const outcome = await within(patience, 'submit after the abort', submitted);
           must(outcome?.kind !== 'delivered' && outcome?.kind !== 'accepted', `${outcome?.kind} though aborted before`);
           mustEqual((await peer?.handOvers(run.context))?.length, before, 'messages handed over');
         }),
@@ -220,7 +222,7 @@ function base64(secret: string): string {
 }
 
 function awayChecks(driver: AnyDriver, options: DriverContractOptions): Check[] {
-  const { unreachable, stalling } = options;
+  const { unreachable, stalling, patienceMs: patience = PATIENCE_MS } = options;
   const away = <T>(row: ConfigOverrides | (() => ConfigOverrides) | undefined, work: (run: DriverRun) => Promise<T>) =>
     withSession(driver, rowOf(row ?? {}), activeResources(), work);
   const needsAway = unreachable === undefined ? { skip: 'no `unreachable` is given' } : {};
@@ -264,7 +266,7 @@ function awayChecks(driver: AnyDriver, options: DriverContractOptions): Check[] 
             const submitted = run.submit(order, abort.signal).catch(() => undefined);
             await pause(300);
             abort.abort();
-            const outcome = await within(ABORT_MS, 'submit after the abort', submitted);
+            const outcome = await within(patience, 'submit after the abort', submitted);
             must(outcome?.kind !== 'delivered', 'delivered by a silent peer');
           }
         }),
@@ -278,7 +280,7 @@ function awayChecks(driver: AnyDriver, options: DriverContractOptions): Check[] 
           const checked = run.check(abort.signal);
           await pause(300);
           abort.abort();
-          refuseProblems(healthProblems(await within(ABORT_MS, 'check after the abort', checked)));
+          refuseProblems(healthProblems(await within(patience, 'check after the abort', checked)));
         }),
     },
     {
@@ -289,8 +291,8 @@ function awayChecks(driver: AnyDriver, options: DriverContractOptions): Check[] 
           const orders = options.orders().slice(0, 1);
           const open = orders.map((order) => run.submit(order).catch(() => undefined));
           await pause(300);
-          await within(ABORT_MS * 2, 'close', run.session.close());
-          await within(ABORT_MS * 2, 'submit after close', Promise.all(open));
+          await within(patience * 2, 'close', run.session.close());
+          await within(patience * 2, 'submit after close', Promise.all(open));
         }),
     },
   ];

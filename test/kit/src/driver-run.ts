@@ -53,11 +53,18 @@ export async function withSession<T>(
   try {
     const opening = driver.open(providerConfig(driver, overrides), context);
     const run = new DriverRun(await within(CALL_TIMEOUT_MS, 'open', opening), context);
-    try {
-      return await work(run);
-    } finally {
+    const close = async () => {
       await within(CALL_TIMEOUT_MS, 'close', run.session.close());
       await mustLeaveNothing(before);
+    };
+    try {
+      const result = await work(run);
+      await close();
+      return result;
+    } catch (error) {
+      // The first thing that went wrong is the one to tell.
+      await close().catch(() => undefined);
+      throw error;
     }
   } finally {
     await context.dispose();

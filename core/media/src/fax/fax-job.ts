@@ -3,10 +3,9 @@ import type { FaxResult, MediaFile } from '../types';
 import type { Progress, WorkerJob, WorkerLimits } from '../worker/protocol';
 import { toBilevel } from './bilevel';
 import { FAX_QUALITIES, type FaxGrid } from './geometry';
-import { openImage } from './image-source';
 import { type GreyPage, renderPdfPage, withPdf } from './pdf-source';
-import { layOutText, renderTextPage, tooManyPages } from './text-source';
 import { FaxTiffWriter } from './tiff-writer';
+import { tooManyPages } from './too-many-pages';
 
 type FaxJob = Extract<WorkerJob, { kind: 'fax' }>;
 
@@ -53,12 +52,14 @@ function addPdf(input: MediaFile, { job, grid, left, add }: Context): Promise<vo
 }
 
 async function addImage(input: MediaFile, { job, grid, limits, left, add }: Context): Promise<void> {
+  const { openImage } = await import('./image-source.js'); // the picture library costs 40 ms: only when needed
   const image = await openImage(input.path, input.mediaType, limits.pixels);
   if (image.pages > left()) throw tooManyPages(job.maxPages);
   for (let i = 0; i < image.pages; i++) add(await image.render(i, grid, job.paper));
 }
 
 async function addText(input: MediaFile, { job, grid, left, add }: Context): Promise<void> {
+  const { layOutText, renderTextPage } = await import('./text-source.js');
   const text = layOutText(input.path, grid, job.paper, left());
   for (const lines of text.pages) add(await renderTextPage(lines, text.columns, grid, job.paper));
 }

@@ -3,9 +3,9 @@ import { PDFDocument, PDFName } from 'pdf-lib';
 import type { PagesResult } from '../types';
 import type { Progress, WorkerJob, WorkerLimits } from '../worker/protocol';
 import { encodeG4 } from './ccitt-encoder';
-import { decoder, readTiff } from './image-source';
-import { tooManyPages } from './text-source';
+import { lenientDecoder, readTiff } from './image-source';
 import type { TiffPage, TiffReader } from './tiff-reader';
+import { tooManyPages } from './too-many-pages';
 
 type FaxToPdfJob = Extract<WorkerJob, { kind: 'fax-to-pdf' }>;
 
@@ -59,7 +59,7 @@ async function codedPage(
 
 /** Pages in several strips, or coded in another way, are decoded and coded again: no pixel changes. */
 async function recoded(path: string, index: number, limits: WorkerLimits): Promise<CodedPage> {
-  const picture = decoder(path, index, limits.pixels).toColourspace('b-w').raw();
+  const picture = lenientDecoder(path, index, limits.pixels).toColourspace('b-w').raw();
   const { data, info } = await picture.toBuffer({ resolveWithObject: true });
   const black = data.map((grey) => (grey < 128 ? 1 : 0));
   return { data: encodeG4({ width: info.width, height: info.height, black }), k: -1, blackIs1: false };

@@ -4,6 +4,7 @@ import type { FaxPaper } from '../types';
 import { readBmp } from './bmp-reader';
 import { compose, type FaxGrid, pageHeight, place, renderSize } from './geometry';
 import type { GreyPage } from './pdf-source';
+import { restrictDecoders } from './restrict-decoders';
 import { pixelAspect, type TiffPage, TiffReader } from './tiff-reader';
 
 /** A picture file, opened far enough to know its pages. */
@@ -13,16 +14,7 @@ export interface ImageSource {
   render(index: number, grid: FaxGrid, paper: FaxPaper): Promise<GreyPage>;
 }
 
-/** Only these decoders may ever run: no SVG (it can name files), no vips, HEIF, PDF or ImageMagick loader. */
-const LOADERS = ['VipsForeignLoadPng', 'VipsForeignLoadJpeg', 'VipsForeignLoadNsgif', 'VipsForeignLoadTiff'];
-
-/** To be called once in a worker, before the first picture. */
-export function restrictDecoders(): void {
-  sharp.block({ operation: ['VipsForeignLoad'] });
-  sharp.unblock({ operation: LOADERS });
-  sharp.cache(false);
-  sharp.concurrency(1);
-}
+restrictDecoders();
 
 /** A fax page may be longer than the paper; beyond this many paper heights it is scaled like any picture. */
 const MAX_KEPT_HEIGHTS = 3;
@@ -91,9 +83,14 @@ async function keep(picture: sharp.Sharp, page: TiffPage): Promise<GreyPage> {
   return { width: page.width, height: page.height, grey };
 }
 
-/** A decoder of one page. `failOn: error` refuses pictures that are cut short or damaged. */
+/** A decoder of one page, which refuses pictures that are cut short or damaged. */
 export function decoder(path: string, page: number, maxPixels: number): sharp.Sharp {
   return sharp(path, { limitInputPixels: maxPixels, failOn: 'error', sequentialRead: true, page });
+}
+
+/** A decoder that shows what can be read: a received fax may have damaged lines. */
+export function lenientDecoder(path: string, page: number, maxPixels: number): sharp.Sharp {
+  return sharp(path, { limitInputPixels: maxPixels, failOn: 'none', sequentialRead: true, page });
 }
 
 /** Size after the camera's orientation was applied. */

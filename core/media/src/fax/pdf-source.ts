@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { PDFiumDocument } from '@hyzyla/pdfium' with { 'resolution-mode': 'import' };
+import type { PDFiumDocument, PDFiumPage } from '@hyzyla/pdfium' with { 'resolution-mode': 'import' };
 import { MediaError } from '../media-error';
 import type { FaxPaper } from '../types';
 import { webAssembly } from '../worker/web-assembly';
@@ -39,15 +39,6 @@ function openError(error: unknown): unknown {
   return new MediaError('MEDIA_NOT_CONVERTIBLE', 'The PDF is damaged and cannot be opened.', words);
 }
 
-/** Points of a page; throws on pages without a size. */
-function pageSize(pdf: PDFiumDocument, index: number): { width: number; height: number } {
-  const { originalWidth: width, originalHeight: height } = pdf.getPage(index).getOriginalSize();
-  if (!(width > 0 && height > 0)) {
-    throw new MediaError('MEDIA_NOT_CONVERTIBLE', `Page ${index + 1} of the PDF has no size.`);
-  }
-  return { width, height };
-}
-
 /** Renders one page, counted from 0, at its place on the fax page. */
 export async function renderPdfPage(
   pdf: PDFiumDocument,
@@ -55,26 +46,31 @@ export async function renderPdfPage(
   grid: FaxGrid,
   paper: FaxPaper,
 ): Promise<GreyPage> {
-  const size = pageSize(pdf, index);
+  const page = pdf.getPage(index);
+  const size = pageSize(page, index);
   const placement = place(size.width, size.height, grid, paper);
-  const grey = await renderGrey(pdf, index, renderSize(placement));
+  const grey = await renderGrey(page, renderSize(placement));
   return { width: placement.pageWidth, height: placement.pageHeight, grey: compose(grey, placement) };
 }
 
 /** Renders one page, counted from 0, as wide as asked. */
 export async function renderPdfPreview(pdf: PDFiumDocument, index: number, width: number): Promise<GreyPage> {
-  const size = pageSize(pdf, index);
+  const page = pdf.getPage(index);
+  const size = pageSize(page, index);
   const height = Math.max(1, Math.min(width * 10, Math.round((width * size.height) / size.width)));
-  return { width, height, grey: await renderGrey(pdf, index, { width, height }) };
+  return { width, height, grey: await renderGrey(page, { width, height }) };
 }
 
-async function renderGrey(
-  pdf: PDFiumDocument,
-  index: number,
-  size: { width: number; height: number },
-): Promise<Uint8Array> {
-  // A page object of its own: render() closes the page it is called on.
-  const page = pdf.getPage(index);
+/** Points of a page. To be asked before it is rendered: that closes the page. */
+function pageSize(page: PDFiumPage, index: number): { width: number; height: number } {
+  const { originalWidth: width, originalHeight: height } = page.getOriginalSize();
+  if (!(width > 0 && height > 0)) {
+    throw new MediaError('MEDIA_NOT_CONVERTIBLE', `Page ${index + 1} of the PDF has no size.`);
+  }
+  return { width, height };
+}
+
+async function renderGrey(page: PDFiumPage, size: { width: number; height: number }): Promise<Uint8Array> {
   const drawn = await page.render({ scale: 1, ...size, colorSpace: 'Gray', render: 'bitmap', renderFormFields: true });
   return drawn.data;
 }

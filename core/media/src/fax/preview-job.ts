@@ -2,7 +2,7 @@ import sharp from 'sharp';
 import { MediaError } from '../media-error';
 import type { PreviewResult } from '../types';
 import type { WorkerJob, WorkerLimits } from '../worker/protocol';
-import { decoder, readTiff } from './image-source';
+import { lenientDecoder, readTiff } from './image-source';
 import { renderPdfPreview, withPdf } from './pdf-source';
 import { pixelAspect } from './tiff-reader';
 
@@ -30,7 +30,7 @@ function tiffPage(job: PreviewJob, limits: WorkerLimits): sharp.Sharp {
   const page = tiff.pages[job.page - 1];
   if (!page) throw noPage(job.page, tiff.pages.length);
   const height = Math.round((job.width * page.height) / (page.width * pixelAspect(page)));
-  return decoder(job.input.path, job.page - 1, limits.pixels)
+  return lenientDecoder(job.input.path, job.page - 1, limits.pixels)
     .toColourspace('b-w')
     .resize(job.width, Math.max(1, Math.min(height, job.width * 10)), { fit: 'fill' });
 }

@@ -7,6 +7,10 @@ import { MediaError } from '../media-error';
 import type { FaxPaper } from '../types';
 import { type FaxGrid, pageHeight } from './geometry';
 import type { GreyPage } from './pdf-source';
+import { restrictDecoders } from './restrict-decoders';
+import { tooManyPages } from './too-many-pages';
+
+restrictDecoders();
 
 /**
  * DejaVu Sans Mono (Bitstream Vera licence and public domain): Latin, Greek, Cyrillic, Arabic and more. It comes with
@@ -53,11 +57,6 @@ export function layOutText(path: string, grid: FaxGrid, paper: FaxPaper, maxPage
     turn();
   }
   return { columns, pages };
-}
-
-/** The error every source of pages uses. */
-export function tooManyPages(maxPages: number): MediaError {
-  return new MediaError('MEDIA_TOO_MANY_PAGES', `The document has more than ${maxPages} pages.`);
 }
 
 function decode(path: string): string {

@@ -20,9 +20,6 @@ function send(message: WorkerMessage, then?: () => void): void {
 async function run(job: WorkerJob, limits: WorkerLimits): Promise<unknown> {
   const progress: Progress = () => send({ type: 'progress' });
   if (job.kind === 'voice') return runVoiceJob(job, progress);
-  // Loaded only when they are needed: the picture library costs 40 ms.
-  const { restrictDecoders } = await import('../fax/image-source.js');
-  restrictDecoders();
   if (job.kind === 'fax') return (await import('../fax/fax-job.js')).runFaxJob(job, limits, progress);
   if (job.kind === 'fax-to-pdf') return (await import('../fax/fax-to-pdf.js')).runFaxToPdf(job, limits, progress);
   const { runCount, runPreview } = await import('../fax/preview-job.js');

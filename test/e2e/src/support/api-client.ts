@@ -47,7 +47,7 @@ export class ApiClient {
         ...(body !== undefined && !raw && { 'Content-Type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as BodyInit }),
+      ...(body === undefined ? {} : { body: (raw ? body : JSON.stringify(body)) as NonNullable<RequestInit['body']> }),
       redirect: 'manual',
     });
     const text = await response.text();
