@@ -73,6 +73,11 @@ test('endings and local parts are each named once, and the description tells the
     expect(loopbackDriver.description).toContain(`…${ending} or ${localPart}@`);
 });
 
+test('the README tells each of them', async () => {
+  const readme = await readFile(join(__dirname, '..', 'README.md'), 'utf8');
+  for (const { ending, localPart } of MAGIC_DESTINATIONS) expect(readme).toContain(`| ${ending} | \`${localPart}\` |`);
+});
+
 test('what is not magic is delivered, and billed as its channel is', async () => {
   const { submit } = await open();
   const amounts = [smsOrder({ segments: 2 }), emailOrder(), faxOrder({ pages: 3 }), voiceOrder()].map(submitted);

@@ -39,6 +39,8 @@ export function buildMail(order: EmailOrder, settings: SmtpSettings): Built {
       filename: oneLine(file.name),
       contentType: oneLine(file.mediaType),
       content: lazyStream(file),
+      // Otherwise the line ends of a text file would become CRLF. RFC 2046 section 5.2.1 forbids it for messages.
+      ...(!/^(?:message|multipart)\//i.test(file.mediaType) && { contentTransferEncoding: 'base64' as const }),
     })),
     // The text of a template may never make the server read a file or fetch an address.
     disableFileAccess: true,

@@ -69,13 +69,17 @@ describeWithPeer('postfix', 'smtp with a real Postfix', () => {
 
   test('a mail arrives byte by byte, with its attachments', async () => {
     const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, index) => (index * 7) % 256));
+    const csv = 'name,Köln\nbare line feeds,\r\nand a lone\rreturn';
     const order = emailOrder({
       to: party('anna@example.org', 'Anna Müller'),
       from: party('sender@example.com', 'Zoë "Q" <eve@example.net>'),
       subject: 'Grüße 🎉 aus Köln',
       text: '.a line that begins with a dot\r\nGrüße\r\n',
       html: '<p>Grüße</p>',
-      attachments: [memoryFile('Übersicht "1".bin', 'application/octet-stream', bytes)],
+      attachments: [
+        memoryFile('Übersicht "1".bin', 'application/octet-stream', bytes),
+        memoryFile('table.csv', 'text/csv', Buffer.from(csv)),
+      ],
       headers: {
         'List-Unsubscribe': `<https://ictcore.example/u/${'x'.repeat(120)}>, <mailto:u@example.com?subject=stop>`,
         'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
@@ -100,6 +104,7 @@ describeWithPeer('postfix', 'smtp with a real Postfix', () => {
     expect(headers.bcc).toBeUndefined();
     const text = mail?.data.toString('latin1').replace(/\r\n/g, '') ?? '';
     expect(text).toContain(bytes.toString('base64'));
+    expect(text).toContain(Buffer.from(csv).toString('base64'));
     expect(await peer.messages('eve@example.net')).toEqual([]);
   });
 
@@ -200,7 +205,7 @@ describeWithPeer('postfix', 'smtp with a real Postfix', () => {
     const begin = Date.now();
     await withSession(peer, { settings: { max_messages_per_second: 5, max_connections: 1 } }, async (session) => {
       const orders = Array.from({ length: 11 }, () => emailOrder({ to: party('paced@example.org') }));
-      await Promise.all(orders.map((order) => session.submit?.(order, signal)));
+      await Promise.all(orders.map((order) => session.submit?.(order, new AbortController().signal)));
     });
     expect(Date.now() - begin).toBeGreaterThan(1800);
   });

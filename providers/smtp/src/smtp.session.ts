@@ -37,7 +37,8 @@ export class SmtpSession implements DriverSession {
   private readonly transporter: Transporter<SMTPPoolSentMessageInfo>;
   private readonly handOvers = new WeakMap<AbortSignal, HandOver>();
   private readonly open = new Set<Promise<unknown>>();
-  private readonly ending = new AbortController();
+  /** One for each mail on its way. */
+  private readonly stops = new Set<AbortController>();
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -98,7 +99,7 @@ export class SmtpSession implements DriverSession {
     });
     await Promise.race([Promise.all(this.open), grace]);
     clearTimeout(timer);
-    this.ending.abort();
+    for (const stop of this.stops) stop.abort();
     this.transporter.close({ force: true });
     await Promise.all(this.open);
   }
@@ -117,10 +118,14 @@ export class SmtpSession implements DriverSession {
       return refused(built.problem === 'recipient' ? 'invalid_destination' : 'rejected', built.detail);
     }
     const handOver: HandOver = { dataEnded: false };
-    const both = AbortSignal.any([signal, this.ending.signal]);
-    this.handOvers.set(both, handOver);
+    const stop = new AbortController();
+    const abort = () => stop.abort();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    this.stops.add(stop);
+    this.handOvers.set(stop.signal, handOver);
     try {
-      const sent = await this.transporter.sendMail({ ...built.mail, signal: both });
+      const sent = await this.transporter.sendMail({ ...built.mail, signal: stop.signal });
       return delivered(order.messageId, { detail: oneLine(sent.response), facts: factsOf(sent), amount: 1 });
     } catch (caught) {
       const error = caught as SmtpError;
@@ -128,6 +133,9 @@ export class SmtpSession implements DriverSession {
       if (!this.closing && isDeadLink(error, handOver)) return undefined;
       if (this.closing && !handOver.dataEnded) return shuttingDown();
       return outcomeOfError(error, handOver.dataEnded);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      this.stops.delete(stop);
     }
   }
 }
