@@ -5,6 +5,7 @@ interface PgError {
   constraint?: string;
   detail?: string;
   message?: string;
+  severity?: string;
 }
 
 /** Errors that mean "the database is away", by PostgreSQL class 08 and 57P0x and by Node's socket codes. */
@@ -14,6 +15,8 @@ const AWAY = /^(08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|ET
 export function isDatabaseAway(error: unknown): boolean {
   const own = pgErrorOf(error);
   if (own.code !== undefined && AWAY.test(own.code)) return true;
+  // FATAL ends the session whatever its code: shut down, not accepting connections, too many, wrong password.
+  if (own.severity === 'FATAL') return true;
   return /Connection terminated|timeout exceeded when trying to connect|SequelizeConnection/.test(
     `${(error as Error)?.name} ${own.message ?? ''}`,
   );
