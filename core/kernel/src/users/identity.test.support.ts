@@ -12,7 +12,7 @@ import { StagedRegistry } from '../boot/registry';
 import { SecretBox } from '../boot/secrets';
 import { Database } from '../database/database';
 import { createFastServer } from '../http/fast-express';
-import { buildRouter, errorHandler } from '../http/router';
+import { buildRouter, errorHandler, notFoundHandler } from '../http/router';
 import { Permission, permissionsModule } from '../permissions';
 import { Role, rolesModule } from '../roles';
 import { bootstrapIdentity, IdentityService, User, usersModule } from '.';
@@ -65,6 +65,7 @@ export async function identityNode(database: Database, config: object = {}): Pro
   const { routes } = registry.contributions;
   const options = { authenticator: identity, log: logger, maxBodyBytes: 1e6, scratch: tmpdir(), legacyGet: true };
   app.use('/api', buildRouter(routes, options));
+  app.use(notFoundHandler);
   app.use(errorHandler(logger));
   const server = createFastServer(app).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
