@@ -1,3 +1,13 @@
+export { ASTERISK_DIR, type AsteriskFiles, asteriskFiles, downloadAsterisk } from './asterisk.install';
+export { compareFax, measureWav, readFaxPages, writeFaxTiff, writeTone } from './asterisk.media';
+export {
+  type AsteriskOptions,
+  AsteriskPeer,
+  type FarEndCall,
+  type FarEndOriginate,
+  freeUdpPort,
+  startAsterisk,
+} from './asterisk.peer';
 export { type DovecotOptions, DovecotPeer, startDovecot } from './dovecot.peer';
 export { FaultySmtpServer, type FaultyTransaction, SMTP_FAULTS, type SmtpFault } from './faulty-smtp-server';
 export { type KannelOptions, KannelPeer, startKannel } from './kannel.peer';

@@ -1,5 +1,7 @@
+import { ASTERISK_STAMP, downloadAsterisk } from './asterisk.install';
+
 /** The peers this package can start. */
-export type PeerName = 'postfix' | 'smsc' | 'dovecot' | 'kannel';
+export type PeerName = 'postfix' | 'smsc' | 'dovecot' | 'kannel' | 'asterisk';
 
 /** What a peer is made of on Debian. */
 export interface PeerDescription {
@@ -9,6 +11,8 @@ export interface PeerDescription {
   readonly files: readonly string[];
   /** Whether only root can start it (it changes to other users itself). */
   readonly needsRoot: boolean;
+  /** Fetches what is no package of this release, after the packages are there. Synchronous; throws with the reason. */
+  readonly prepare?: () => void;
 }
 
 /**
@@ -40,6 +44,13 @@ export const PEERS: Readonly<Record<PeerName, PeerDescription>> = {
     packages: ['kannel'],
     files: ['/usr/sbin/bearerbox', '/usr/sbin/smsbox'],
     needsRoot: false,
+  },
+  // Asterisk itself is no package of Debian 12: it is downloaded into a folder. tiffcp makes and reads fax pages.
+  asterisk: {
+    packages: ['libtiff-tools'],
+    files: ['/usr/bin/tiffcp', ASTERISK_STAMP],
+    needsRoot: false,
+    prepare: downloadAsterisk,
   },
 };
 

@@ -52,6 +52,7 @@ export function installPeers(names: readonly PeerName[]): PeerName[] {
     const stderr = String((error as { stderr?: Buffer }).stderr ?? error).trim();
     throw new Error(`${command} failed: ${stderr.split('\n').slice(-5).join(' | ')}`);
   }
+  for (const name of missing) PEERS[name].prepare?.();
   const still = missingPeers(missing);
   if (still.length > 0) throw new Error(`${command} succeeded, yet files of ${still.join(', ')} are missing`);
   return missing;
