@@ -169,6 +169,13 @@ describe('buildOpenApi', () => {
     expect(document.security).toEqual([{ bearer: [] }, { basic: [] }]);
   });
 
+  test('of many aliases the description shows a few, x-aliases all', () => {
+    const aliases = Array.from({ length: 9 }, (_, n) => ({ path: `/old${n}` }));
+    const many = buildOpenApi([{ ...(SAMPLE[0] as AnyRoute), aliases }], info).paths['/gadgets']?.post;
+    expect(many?.description).toMatch(/`POST \/old5` and 3 more \(x-aliases\)\.$/);
+    expect(many?.['x-aliases']).toHaveLength(9);
+  });
+
   test('errors: those that can happen, the own ones in their own words', () => {
     expect(Object.keys(at('/gadgets', 'post').responses)).toEqual([
       '200',

@@ -77,6 +77,9 @@ const ERROR_SCHEMA: JsonSchema = {
   },
 };
 
+/** Some operations answer dozens of old spellings; a reader needs to see that, not to scroll past it. */
+const MAX_ALIASES_SHOWN = 6;
+
 const BINARY: JsonSchema = { type: 'string', format: 'binary' };
 
 /**
@@ -151,7 +154,10 @@ function descriptionOf(route: AnyRoute, permissions: readonly string[], aliases:
       : permissions.length === 0
         ? 'Needs credentials but no permission.'
         : `Needs the permission${permissions.length > 1 ? 's' : ''} ${code(permissions)}.`;
-  const also = aliases.length === 0 ? undefined : `Also answers ${code(aliases)}.`;
+  const rest = aliases.length - MAX_ALIASES_SHOWN;
+  const also =
+    aliases.length > 0 &&
+    `Also answers ${code(aliases.slice(0, MAX_ALIASES_SHOWN))}${rest > 0 ? ` and ${rest} more (x-aliases)` : ''}.`;
   return [route.description, access, also].filter(Boolean).join('\n\n');
 }
 
