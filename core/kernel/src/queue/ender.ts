@@ -1,4 +1,11 @@
-import { type Accepted, type FinalOutcome, failed, type ReceiptPolicy } from '@ictcore/contract';
+import {
+  type Accepted,
+  type AnyProgram,
+  type Fact,
+  type FinalOutcome,
+  failed,
+  type ReceiptPolicy,
+} from '@ictcore/contract';
 import type { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
 import type { Attempt } from './attempt';
@@ -35,7 +42,8 @@ export class Ender {
       },
       mayRetry,
     });
-    return this.recorder.record(finalEntry(attempt.spool_id, outcome, judgement));
+    const entry = finalEntry(attempt.spool_id, outcome, judgement);
+    return this.recorder.record({ ...entry, facts: [...stepFacts(attempt, program, outcome), ...entry.facts] });
   }
 
   /** Nobody knows whether it left: shown as such, never sent again by itself. */
@@ -58,4 +66,14 @@ export class Ender {
     });
     this.onAccepted();
   }
+}
+
+/** The one line that every step writes: its name and how it ended (API section 3.7). */
+function stepFacts(attempt: Attempt, program: AnyProgram | undefined, outcome: FinalOutcome): Fact[] {
+  if (!program) return [];
+  const scheme = program.scheme(attempt.program_data ?? {});
+  const step = scheme.steps[scheme.start];
+  if (!step) return [];
+  const failure = outcome.kind !== 'delivered' && outcome.reason === 'timeout' ? 'timeout' : 'error';
+  return [{ type: 'application', name: step.use, data: outcome.kind === 'delivered' ? 'success' : failure }];
 }
