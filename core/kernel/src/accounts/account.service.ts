@@ -94,8 +94,11 @@ export class AccountService implements CrudService<AccountRead, AccountCreate, A
   /** S78: 423 for a user's last account and while a transmission from it is being processed. */
   remove(actor: Actor, id: number): Promise<void> {
     return this.database.transaction(async (tx) => {
-      const account = await this.repository.lock(actor, await this.resolve(actor, id, tx), tx);
-      if (account.user_id !== null) await requireAnotherAccount(account.user_id, account.account_id, tx);
+      const seen = await this.repository.get(actor, await this.resolve(actor, id, tx), tx);
+      // The user before the account, as when a user is deleted: otherwise the two could wait for each other.
+      if (seen.user_id !== null) await requireAnotherAccount(seen.user_id, seen.account_id, tx);
+      const account = await this.repository.lock(actor, seen.account_id, tx);
+      if (account.user_id !== seen.user_id) throw wrongState('This account has just changed hands; look at it again');
       await this.hooks.uninstallPrograms(actor, account.account_id, tx);
       await releaseTransmissions(account.account_id, tx);
       await this.repository.remove(actor, account.account_id, tx);

@@ -105,7 +105,10 @@ export class RoleService implements CrudService<RoleRead, RoleCreate, RoleUpdate
     });
   }
 
-  /** A role by id or by name, locked against removal for the rest of a transaction; 404. */
+  /**
+   * A role by id or by name; 404. Not locked: who takes the role of administrators locks it himself, and two that had
+   * both locked it a little before would wait for each other.
+   */
   async find(idOrName: string, sql: Sql): Promise<FoundRole> {
     const role = await this.lookUp(idOrName, sql);
     if (!role) throw notFound('Role');
@@ -117,7 +120,7 @@ export class RoleService implements CrudService<RoleRead, RoleCreate, RoleUpdate
     const id = /^\d{1,15}$/.test(idOrName) ? Number(idOrName) : null;
     return firstRow<FoundRole>(
       sql,
-      `select role_id, name, built_in from role where role_id = $1 or ($1::int8 is null and name = $2) for key share`,
+      `select role_id, name, built_in from role where role_id = $1 or ($1::int8 is null and name = $2)`,
       [id, idOrName],
     );
   }

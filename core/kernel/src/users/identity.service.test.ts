@@ -283,6 +283,20 @@ describe('authentication', () => {
       expect(Date.now() - begin).toBeLessThan(4000);
     });
 
+    it('drops what it keeps by itself, without having to hear of it', async () => {
+      const deaf = await identityNode(db.another());
+      const user = await newUser();
+      const token = await deaf.login(user.name, user.password);
+      await deaf.identity.close();
+      const list = async () => (await deaf.call('GET', '/users', token)).status;
+      expect(await list()).toBe(403);
+      await deaf.call('PUT', `/users/${user.id}/permissions/user_list`, `admin:${ADMIN_PASSWORD}`);
+      expect(await list()).toBe(200);
+      await deaf.call('POST', '/authenticate/cancel', token);
+      expect(await list()).toBe(401);
+      await deaf.close();
+    });
+
     it('hears again after its listening connection was lost', async () => {
       const user = await newUser();
       const token = await node.login(user.name, user.password);
