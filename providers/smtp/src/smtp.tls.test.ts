@@ -78,6 +78,9 @@ describeWithPeer('postfix', 'smtp with a Postfix that wants TLS and a password',
 });
 
 describe('a password never goes over a clear link', () => {
+  let server: FaultySmtpServer | undefined;
+  afterAll(() => server?.stop());
+
   const config = (host: string, settings: Record<string, unknown> = {}, username = 'kit') =>
     providerConfig(smtpDriver, { host, username, password: 'right-password', settings });
   const requires = (row: ReturnType<typeof config>) =>
@@ -115,7 +118,7 @@ describe('a password never goes over a clear link', () => {
   });
 
   test('a server that hides STARTTLS gets no password', async () => {
-    const server = await FaultySmtpServer.start({ fault: 'none' });
+    server = await FaultySmtpServer.start({ fault: 'none' });
     // Another host in the eyes of the driver that is this one in fact: an IPv4-mapped address.
     const row = { host: '::ffff:127.0.0.1', port: server.port, ...user };
     await withSession(row, async (session) => {
@@ -126,6 +129,19 @@ describe('a password never goes over a clear link', () => {
     expect(server.commands.some((line) => line.startsWith('STARTTLS'))).toBe(true);
     expect(server.commands.some((line) => line.startsWith('AUTH'))).toBe(false);
     expect(server.transactions).toEqual([]);
-    await server.stop();
+  });
+
+  test('a server that knows no login is told as such, and gets no mail as a stranger', async () => {
+    server ??= await FaultySmtpServer.start({ fault: 'none' });
+    const { port, transactions } = server;
+    const before = transactions.length;
+    await withSession({ host: '127.0.0.1', port, ...user }, async (session) => {
+      expect(await session.check(signal)).toMatchObject({
+        state: 'error',
+        detail: expect.stringContaining('username'),
+      });
+      expect(await session.submit?.(emailOrder(), signal)).toMatchObject({ reason: 'unauthorized', notAccepted: true });
+    });
+    expect(transactions.length).toBe(before);
   });
 });
