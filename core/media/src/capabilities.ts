@@ -61,7 +61,7 @@ export async function probe(scratch: Scratch, prlimit: string | undefined, allow
 /** Path of util-linux's `prlimit`, where it is there and works. */
 export async function findPrlimit(): Promise<string | undefined> {
   const path = process.platform === 'linux' ? await findTool('prlimit') : undefined;
-  return path && (await outputOf(path, ['--core=0', '--', process.execPath, '-p', '1'])) === '1' ? path : undefined;
+  return path && (await outputOf(path, ['--core=0', '--data=1000000000', '--', path, '--version'])) ? path : undefined;
 }
 
 /** Containers often forbid the name spaces it needs. */

@@ -8,7 +8,7 @@ import { isMediaError, type MediaConverterOptions, MediaError, type MediaFile } 
 
 const benches: Bench[] = [];
 function bench(options: MediaConverterOptions = {}): Bench {
-  const made = openBench(options);
+  const made = openBench({ keepWarm: false, ...options });
   benches.push(made);
   return made;
 }
@@ -172,6 +172,22 @@ describe('the converter', () => {
     await run;
     expect(readdirSync(made.scratch)).toEqual([]);
     await expect(made.media.countPages(input)).rejects.toThrow('closed');
+  });
+
+  onLinux('keeps one process loaded for the next job, which does not see a third', async () => {
+    const made = bench({ keepWarm: true });
+    const input = { path: made.file('a.pdf', await testPdf()), mediaType: 'application/pdf' };
+    const seen = new Set<number>();
+    for (let i = 0; i < 3; i++) {
+      expect(await made.media.countPages(input)).toBe(1);
+      await until(() => workers().length === 1);
+      for (const pid of workers()) seen.add(pid);
+    }
+    expect(seen.size).toBe(3);
+    for (const pid of workers()) process.kill(pid, 'SIGKILL'); // a spare one that died is not missed
+    expect(await made.media.countPages(input)).toBe(1);
+    await made.media.close();
+    await until(() => workers().length === 0);
   });
 
   it('sweeps what killed servers left, and only that', async () => {

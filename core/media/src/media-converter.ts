@@ -22,7 +22,7 @@ import type {
   VoiceResult,
 } from './types';
 import type { WorkerJob, WorkerLimits } from './worker/protocol';
-import { runWorker } from './worker-process';
+import { WorkerProcesses } from './worker-process';
 
 /** Settings of a converter; each has a default that suits a small server. */
 export interface MediaConverterOptions {
@@ -45,6 +45,11 @@ export interface MediaConverterOptions {
    * servers where the whole process lives in a container of its own. Default false.
    */
   readonly allowUnsandboxedOffice?: boolean;
+  /**
+   * Keep one worker process (60 MB) loaded for the next conversion once there was a first: it saves a tenth of a
+   * second. Default true.
+   */
+  readonly keepWarm?: boolean;
 }
 
 /** What one job needs from the converter. */
@@ -80,6 +85,8 @@ export class MediaConverter {
   private readonly limits: WorkerLimits;
   private readonly scratch: Scratch;
   private readonly slots: Slots;
+  private readonly workers: WorkerProcesses;
+  private readonly timeMs: number;
   private readonly sniffer = new SniffThread();
   private readonly closing = new AbortController();
   private readonly running = new Set<Promise<unknown>>();
@@ -96,6 +103,9 @@ export class MediaConverter {
       pixels: options.maxPixels ?? DEFAULT_PIXELS,
       outputBytes: options.maxOutputBytes ?? DEFAULT_OUTPUT,
     };
+    this.timeMs = options.timeMs ?? DEFAULT_TIME_MS;
+    const { stallMs = DEFAULT_STALL_MS, keepWarm = true } = options;
+    this.workers = new WorkerProcesses({ limits: this.limits, timeMs: this.timeMs, stallMs, keepWarm });
     this.scratch = new Scratch(options.scratchRoot ?? join(tmpdir(), `ictcore-media-${userInfo().uid}`));
     this.slots = new Slots(options.workers ?? Math.max(1, availableParallelism() - 1));
   }
@@ -179,14 +189,14 @@ export class MediaConverter {
   async close(): Promise<void> {
     this.closing.abort(new Error('the media converter is closed'));
     await Promise.allSettled([...this.running]);
+    this.workers.close();
     await this.sniffer.close();
   }
 
   private job<T>(signal: AbortSignal | undefined, run: (context: JobContext) => Promise<T>): Promise<T> {
     const both = signal ? AbortSignal.any([signal, this.closing.signal]) : this.closing.signal;
-    const timeMs = this.options.timeMs ?? DEFAULT_TIME_MS;
     const job = this.slots.with(both, () =>
-      this.scratch.with((directory) => run({ directory, deadline: Date.now() + timeMs, signal: both })),
+      this.scratch.with((directory) => run({ directory, deadline: Date.now() + this.timeMs, signal: both })),
     );
     this.running.add(job);
     const forget = (): boolean => this.running.delete(job);
@@ -235,9 +245,8 @@ export class MediaConverter {
   private async work(job: WorkerJob, { directory, deadline, signal }: JobContext): Promise<unknown> {
     this.prlimit ??= findPrlimit();
     const prlimit = await this.prlimit;
-    const stallMs = this.options.stallMs ?? DEFAULT_STALL_MS;
     const timeMs = Math.max(1, deadline - Date.now());
-    return runWorker({ order: { job, limits: this.limits }, directory, timeMs, stallMs, prlimit, signal });
+    return this.workers.run({ job, directory, timeMs, signal }, prlimit);
   }
 
   private probe(): Promise<Probe> {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { PDFiumDocument, PDFiumPage } from '@hyzyla/pdfium' with { 'resolution-mode': 'import' };
+import type { PDFiumDocument, PDFiumLibrary, PDFiumPage } from '@hyzyla/pdfium' with { 'resolution-mode': 'import' };
 import { MediaError } from '../media-error';
 import type { FaxPaper } from '../types';
 import { webAssembly } from '../worker/web-assembly';
@@ -12,20 +12,26 @@ export interface GreyPage {
   readonly grey: Uint8Array;
 }
 
+let pdfium: Promise<PDFiumLibrary> | undefined;
+
+/** PDFium, loaded once in this process. */
+export function openPdfium(): Promise<PDFiumLibrary> {
+  pdfium ??= import('@hyzyla/pdfium').then((module) => module.PDFiumLibrary.init());
+  return pdfium;
+}
+
 /**
  * Opens a PDF with PDFium (WebAssembly: it can reach neither files nor network), runs `use`, and frees it.
  * @throws MediaError MEDIA_NOT_CONVERTIBLE for broken and for encrypted files
  */
 export async function withPdf<T>(path: string, use: (pdf: PDFiumDocument) => Promise<T>): Promise<T> {
-  const { PDFiumLibrary } = await import('@hyzyla/pdfium');
-  const library = await PDFiumLibrary.init();
+  const library = await openPdfium();
   const pdf = await library.loadDocument(readFileSync(path)).catch((error: unknown) => {
     throw openError(error);
   });
   // Not freed on errors: after an abort the instance is dead, and the process ends anyway.
   const result = await use(pdf);
   pdf.destroy();
-  library.destroy();
   return result;
 }
 

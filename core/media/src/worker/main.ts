@@ -57,11 +57,17 @@ function isOutOfMemory(error: unknown, detail: string): boolean {
 }
 
 process.once('disconnect', () => process.exit(1)); // the server is gone
-process.once('message', (order: WorkerOrder) => {
-  const { job, limits } = order;
-  // Emscripten prints a page on each abort; the parent gets one message instead.
-  for (const method of ['log', 'warn', 'error', 'info', 'debug'] as const) console[method] = () => undefined;
-  const wasm = boundWasm(limits.wasmBytes);
+const limits = JSON.parse(process.argv[2] ?? '{}') as WorkerLimits;
+// Emscripten prints a page on each abort; the parent gets one message instead.
+for (const method of ['log', 'warn', 'error', 'info', 'debug'] as const) console[method] = () => undefined;
+const wasm = boundWasm(limits.wasmBytes);
+// A process without a job yet gets ready for one. What fails here will fail again when a job needs it.
+if (process.argv[3] === 'spare') import('./warm-up.js').then(({ warmUp }) => warmUp()).catch(() => undefined);
+
+process.once('message', ({ job, directory }: WorkerOrder) => {
+  send({ type: 'progress' }); // the job is taken
+  process.chdir(directory);
+  for (const name of ['HOME', 'TMPDIR', 'XDG_CACHE_HOME']) process.env[name] = directory;
   const end = (message: WorkerMessage): void => send(message, () => process.exit(message.type === 'done' ? 0 : 1));
   const fail = (error: unknown): void => end(toFailure(wasm.refused() ? OUT_OF_MEMORY : error, job, limits));
   boundMemory(limits.memoryBytes, () => fail(OUT_OF_MEMORY));

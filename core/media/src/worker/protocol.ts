@@ -45,7 +45,8 @@ export type WorkerJob =
 /** What the parent sends, once. */
 export interface WorkerOrder {
   readonly job: WorkerJob;
-  readonly limits: WorkerLimits;
+  /** Where it may write. */
+  readonly directory: string;
 }
 
 /** What the worker sends: any number of signs of life, then one end. */
