@@ -19,13 +19,13 @@ export async function checkServer(
   try {
     await aborted(signal, connection, () => connect(connection));
     const roundTripMs = Math.round((performance.now() - begin) * 10) / 10;
-    const greeting = oneLine(String(connection.lastServerResponse || '')).slice(0, 120);
+    const name = nameIn(String(connection.lastServerResponse || ''));
     const auth = authOf(config);
     if (auth) await aborted(signal, connection, () => login(connection, auth));
     const tls = connection.secure ? 'over TLS' : 'without TLS';
     const user = auth ? `, signed in as ${config.username}` : '';
     connection.quit();
-    return { state: 'ok', detail: `${where} answers ${tls}${user}: ${greeting}`, roundTripMs };
+    return { state: 'ok', detail: `${where} answers ${tls}${user}: ${name}`, roundTripMs };
   } catch (error) {
     connection.close();
     return {
@@ -33,6 +33,12 @@ export async function checkServer(
       detail: `${where}: ${detailOf(error as SmtpError)}${mendingOf(error as SmtpError, config)}`,
     };
   }
+}
+
+/** What the server calls itself: the first line of its answer to EHLO, whose further lines list extensions. */
+function nameIn(answer: string): string {
+  const [first = ''] = answer.split(/\r?\n/);
+  return oneLine(first.replace(/^\d{3}[ -]/, '')).slice(0, 120);
 }
 
 function connect(connection: SMTPConnection): Promise<void> {
