@@ -131,8 +131,10 @@ export interface Call {
 export interface DriverSession {
   readonly limits?: SessionLimits;
   /**
-   * Hands one order over. Must not throw for what the peer says: name it as an {@link Outcome}. Throwing, or a result
-   * after `signal` was aborted, means that nobody knows: the attempt is closed as `unknown_outcome`.
+   * Hands one order over. Must not throw for what the peer says: name it as an {@link Outcome}. Throwing means that
+   * nobody knows: the attempt is closed as `unknown_outcome`. So does a result after `signal` was aborted, unless it
+   * comes at once and proves that the message was not taken (`failed` with `notAccepted`, or `refused`). After
+   * `close()` has begun, answer `deferred`.
    */
   submit?(order: Order, signal: AbortSignal): Promise<Outcome>;
   /** Starts a call that is decided step by step. Resolves once it is answered, or with the outcome if it never was. */
@@ -141,8 +143,9 @@ export interface DriverSession {
   check(signal: AbortSignal): Promise<Health>;
   /** Tries to stop an accepted order; true if the peer confirmed. */
   cancel?(ref: string): Promise<boolean>;
+  /** Answers a call from the carrier; a wrong signature is an answer with status 401 or 403 and no events. */
   webhook?(request: WebhookRequest): Promise<WebhookResult>;
-  /** Ends the connection; must resolve even if the peer is gone. */
+  /** Ends the connection after a short grace for what is on its way; must resolve even if the peer is gone. */
   close(): Promise<void>;
 }
 
@@ -151,7 +154,7 @@ export interface ReceiptPolicy {
   /** Milliseconds to wait for the final report. */
   timeoutMs: number;
   /** `completed` with response `accepted`, or `failed` with response `timeout` (API section 3.5). */
-  then: 'completed' | 'failed';
+  becomes: 'completed' | 'failed';
 }
 
 /** A trunk: how to speak with one kind of provider. */

@@ -27,16 +27,19 @@ export function secretFields(schema: Schema<unknown>): string[] {
 }
 
 /**
- * The id of a row that the caller must be allowed to see: numbers and numeric strings are taken, ids of other users'
+ * The id of a row that the caller must be allowed to see: whole numbers and their texts are taken, ids of other users'
  * rows are refused with 412 naming the field.
  *
  * @param resource - the noun, e.g. `text`, `template`, `account`
  */
 export function resourceId(resource: string): z.ZodType<number> {
-  return z.coerce
-    .number<number | string>()
-    .int()
-    .positive()
+  const message = `must be the id of a ${resource}: a whole number`;
+  const id = z
+    .number({ error: (issue) => (issue.input === undefined ? `is required: the id of a ${resource}` : message) })
+    .int(message)
+    .positive(message);
+  return z
+    .preprocess((value) => (typeof value === 'string' && /^\s*\d{1,15}\s*$/.test(value) ? Number(value) : value), id)
     .meta({ [RESOURCE]: resource, description: `Id of a ${resource} that the caller may see` }) as z.ZodType<number>;
 }
 

@@ -281,7 +281,7 @@ create table spool (
                     'completed', 'failed', 'invalid')),
   response        text         not null default '',
   reason          varchar(24),                       -- the closed list of failure reasons; null unless failed
-  call_id         varchar(255),                      -- the carrier's id of this message or channel
+  call_id         text,                              -- the carrier's id of this message or channel
   amount          integer      not null default 0,
   provider_id     bigint references provider on delete set null,
   node_id         integer,                           -- the node that hands it over (or did)

@@ -38,7 +38,7 @@ function requireFreshBuild(): void {
   }
 }
 
-export function openBench(options: MediaConverterOptions = {}): Bench {
+export function openBench(options: Partial<MediaConverterOptions> = {}): Bench {
   requireFreshBuild();
   const folder = mkdtempSync(join(tmpdir(), 'media-test-'));
   const scratch = join(folder, 'scratch');

@@ -7,7 +7,7 @@ import { type Bench, failureOf, hasProgram, itIf, openBench, testPdf } from './f
 import { isMediaError, type MediaConverterOptions, MediaError, type MediaFile } from './index';
 
 const benches: Bench[] = [];
-function bench(options: MediaConverterOptions = {}): Bench {
+function bench(options: Partial<MediaConverterOptions> = {}): Bench {
   const made = openBench({ keepWarm: false, ...options });
   benches.push(made);
   return made;

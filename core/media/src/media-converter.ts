@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { copyFile, rename, rm, stat } from 'node:fs/promises';
-import { availableParallelism, tmpdir, userInfo } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { findPrlimit, type MediaCapabilities, type Probe, probe } from './capabilities';
 import { MediaError } from './media-error';
@@ -24,10 +24,13 @@ import type {
 import type { WorkerJob, WorkerLimits } from './worker/protocol';
 import { WorkerProcesses } from './worker-process';
 
-/** Settings of a converter; each has a default that suits a small server. */
+/** Settings of a converter; each but the first has a default that suits a small server. */
 export interface MediaConverterOptions {
-  /** Directory for the conversions' scratch directories. Default: one of this user's below the system's. */
-  readonly scratchRoot?: string;
+  /**
+   * Directory for the conversions' scratch directories, absolute; made when it is missing. No default: a guessable
+   * name below /tmp is open to every user of the machine. Best on the file system of the results.
+   */
+  readonly scratchRoot: string;
   /** Conversions at the same time; the others wait. Default: one less than there are processors, at least 1. */
   readonly workers?: number;
   /** Milliseconds a conversion may take; default 60,000. Waiting in line does not count. */
@@ -93,7 +96,7 @@ export class MediaConverter {
   private prlimit: Promise<string | undefined> | undefined;
   private probed: Promise<Probe> | undefined;
 
-  constructor(options: MediaConverterOptions = {}) {
+  constructor(options: MediaConverterOptions) {
     this.options = options;
     setMaxListeners(0, this.closing.signal); // every job that waits or runs listens
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY;
@@ -106,7 +109,7 @@ export class MediaConverter {
     this.timeMs = options.timeMs ?? DEFAULT_TIME_MS;
     const { stallMs = DEFAULT_STALL_MS, keepWarm = true } = options;
     this.workers = new WorkerProcesses({ limits: this.limits, timeMs: this.timeMs, stallMs, keepWarm });
-    this.scratch = new Scratch(options.scratchRoot ?? join(tmpdir(), `ictcore-media-${userInfo().uid}`));
+    this.scratch = new Scratch(options.scratchRoot);
     this.slots = new Slots(options.workers ?? Math.max(1, availableParallelism() - 1));
   }
 

@@ -17,6 +17,9 @@ import { Database } from '../database/database';
 import { migrate } from '../database/migrator';
 import { Outbox } from '../events/outbox';
 import { createApp, type Listening, listen } from '../http/app';
+import { docsRouter } from '../http/docs';
+import { buildOpenApi } from '../http/openapi';
+import { MediaStorage } from '../media/storage';
 import { Clock } from '../queue/clock';
 import { Engine } from '../queue/engine';
 import { Node } from '../queue/node';
@@ -199,6 +202,7 @@ export class Kernel {
     const identity = this.container.resolve(IdentityService);
     await identity.listen();
     this.undo.push({ what: 'identity', stop: () => identity.close() });
+    this.undo.push({ what: 'media', stop: () => this.container.resolve(MediaStorage).settle() });
   }
 
   private fillCatalogs(): void {
@@ -269,14 +273,14 @@ export class Kernel {
     const scratch = path.join(config.data_dir, 'tmp', 'uploads');
     await rm(scratch, { recursive: true, force: true });
     mkdirSync(scratch, { recursive: true, mode: 0o700 });
-    
+    const document = buildOpenApi(this.routes, { title: 'ICTCore', version });
     const app = createApp({
       config,
       log,
       routes: this.routes,
       authenticator: this.container.resolve(IdentityService),
       scratch,
-      extra: [],
+      extra: [docsRouter(document)],
     });
     const listening: Listening = await listen(app, config.host, config.port);
     this.undo.push({ what: 'HTTP', stop: () => listening.close(config.stop_timeout * 1000) });

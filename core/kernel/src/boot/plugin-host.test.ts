@@ -95,7 +95,14 @@ describe('a plugin that behaves', () => {
     const kernel = host({ config: { good: { port: '7' }, bad: { port: 'x' } } });
     const config = z.object({ port: z.coerce.number() });
     let seen: unknown;
-    kernel.add(plugin('good', { config, setup: (_registry, context) => void (seen = context.config) }));
+    kernel.add(
+      plugin('good', {
+        config,
+        setup(_registry, context) {
+          seen = context.config;
+        },
+      }),
+    );
     kernel.add(plugin('bad', { config }));
     expect(seen).toEqual({ port: 7 });
     expect(stateOf(kernel, 'bad')).toMatchObject({ status: 'declined', code: 'PLUGIN_CONFIG_INVALID' });
@@ -131,8 +138,16 @@ describe('a plugin that misbehaves is declined, shown and logged, and the others
     ['requires what is not there', 'PLUGIN_REQUIRES_MISSING', plugin('p', { requires: ['nobody'] })],
     ['takes a program type already taken', 'NAME_TAKEN', plugin('p', { setup: (r) => r.program(program('taken')) })],
     ['takes its own name twice', 'NAME_TAKEN', plugin('p', { setup: (r) => twice(r) })],
-    ['registers an invalid name', 'CONTRIBUTION_INVALID', plugin('p', { setup: (r) => r.program(program('Bad Name')) })],
-    ['gives a job without a time', 'CONTRIBUTION_INVALID', plugin('p', { setup: (r) => r.job({ name: 'j', run: async () => undefined }) })],
+    [
+      'registers an invalid name',
+      'CONTRIBUTION_INVALID',
+      plugin('p', { setup: (r) => r.program(program('Bad Name')) }),
+    ],
+    [
+      'gives a job without a time',
+      'CONTRIBUTION_INVALID',
+      plugin('p', { setup: (r) => r.job({ name: 'j', run: async () => undefined }) }),
+    ],
     ['takes the name of a plugin already loaded', 'PLUGIN_DUPLICATE', plugin('other')],
   ];
 
@@ -169,7 +184,9 @@ describe('a plugin that misbehaves is declined, shown and logged, and the others
     let kept: Registry | undefined;
     kernel.add(
       plugin('late', {
-        setup: (registry) => void (kept = registry),
+        setup(registry) {
+          kept = registry;
+        },
         start: async () => {
           try {
             kept?.permission('late_permission', '');

@@ -35,7 +35,7 @@ export class ContactService implements CrudService<ContactRow, ContactCreate, Co
   }
 
   create(actor: Actor, input: ContactCreate): Promise<number> {
-    return this.database.transaction((tx) => this.repository.insert(actor, this.toColumns(input), tx));
+    return this.repository.insert(actor, this.toColumns(input));
   }
 
   update(actor: Actor, id: number, input: ContactUpdate): Promise<ContactRow> {

@@ -2,6 +2,7 @@ import { type Actor, invalid, notFound } from '@ictcore/contract';
 import type { WhereOptions } from 'sequelize';
 import type { Model, Repository } from 'sequelize-typescript';
 import type { Database, Tx } from './database';
+import { fromDatabaseError } from './database-errors';
 import { addFilters, COUNT_CAP, Conditions, type ListQuery, orderOf, pageOf } from './list-query';
 import type { ResourceSpec } from './resource';
 import type { Sql } from './sql';
@@ -72,11 +73,22 @@ export class OwnedRepository<Row extends object = Record<string, unknown>> {
     return this.countWhere(this.conditionsFor(actor, query, extra));
   }
 
-  /** Inserts a row owned by the actor (unless `values` names another owner) and returns its id. */
-  async insert(actor: Actor, values: Readonly<Record<string, unknown>>, tx: Tx): Promise<number> {
+  /**
+   * Inserts a row owned by the actor (unless `values` names another owner) and returns its id. Without `tx` the one
+   * statement commits by itself: a third of the round trips for a row that nothing else belongs to.
+   */
+  async insert(actor: Actor, values: Readonly<Record<string, unknown>>, tx?: Tx): Promise<number> {
     const owned = this.spec.owner ? { created_by: actor.userId } : {};
-    const row: Model = await this.models.create({ ...owned, ...values }, { transaction: tx.orm });
-    return Number(row.get(this.spec.key));
+    try {
+      const row: Model = await this.models.create(
+        { ...owned, ...values },
+        // The models have no validators and no hooks (schemas and services do that work), and only the key is news.
+        { ...(tx && { transaction: tx.orm }), validate: false, hooks: false, returning: [this.spec.key] },
+      );
+      return Number(row.get(this.spec.key));
+    } catch (error) {
+      throw fromDatabaseError(error);
+    }
   }
 
   /** Changes the given columns; 404 if the row is not the actor's to see. */

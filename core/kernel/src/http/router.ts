@@ -134,7 +134,8 @@ function pipelineOf(route: AnyRoute, parsers: { json: Middleware; form: Middlewa
     let upload: Upload | undefined;
     try {
       // Only now: nobody without the permission makes us read a body.
-      if (route.upload) upload = await receiveUpload(request, response, route.upload, options.scratch);
+      if (route.upload)
+        upload = await receiveUpload(request, response, route.upload, options.scratch, route.body !== undefined);
       const body = upload?.files.length ? upload.fields : await readBody(request, response, parsers);
       const input: RouteRequest = {
         params: validate(route.params, request.params, 400, 'path'),

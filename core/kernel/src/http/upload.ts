@@ -19,7 +19,7 @@ export interface Upload {
 
 /**
  * Receives the files of a request into a scratch folder below `scratch`: multipart parts, or the whole raw body where
- * the route allows it. JSON and urlencoded bodies are left alone (no files).
+ * the route allows it. On a route that takes a body beside files (`alsoBody`), JSON and forms are left for it.
  *
  * @throws 411 for an empty file, 413 beyond a limit
  */
@@ -28,6 +28,7 @@ export async function receiveUpload(
   response: Response,
   rule: UploadRule,
   scratch: string,
+  alsoBody: boolean,
 ): Promise<Upload> {
   const folder = path.join(scratch, randomUUID());
   const dispose = () => rm(folder, { recursive: true, force: true });
@@ -39,7 +40,8 @@ export async function receiveUpload(
       refuseEmpty(files);
       return { files, fields: { ...(request.body as Record<string, unknown>) }, dispose };
     }
-    if (rule.raw && type !== 'application/json' && type !== 'application/x-www-form-urlencoded') {
+    const form = type === 'application/json' || type === 'application/x-www-form-urlencoded';
+    if (rule.raw && !(alsoBody && form)) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       const file = await receiveRaw(request, rule, folder, type);
       refuseEmpty([file]);

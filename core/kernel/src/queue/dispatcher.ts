@@ -3,7 +3,7 @@ import type { Config } from '../boot/config';
 import type { Database } from '../database/database';
 import { type Attempt, channelOf } from './attempt';
 import type { Ender } from './ender';
-import { ATTEMPT_CONTEXT, CLAIM, REQUEUE, START } from './engine.sql';
+import { ATTEMPT_CONTEXT, CLAIM, FREE_LOST_CLAIMS, LOST_STARTED, REQUEUE, START } from './engine.sql';
 import type { Node } from './node';
 import type { OrderBuilder } from './order-builder';
 import type { ProviderPool, Trunk } from './provider-pool';
@@ -28,6 +28,8 @@ interface Ready {
 
 /** How long an attempt waits when its provider's window is full, in milliseconds. */
 const FULL_PAUSE_MS = 50;
+/** What a driver has after the time is up to say that the message was not taken, in milliseconds. */
+const ABORT_GRACE_MS = 1000;
 /** Providers tried within one attempt at most. */
 const MAX_FAILOVERS = 3;
 /** An attempt that carriers keep putting off is given up after this time, in seconds. */
@@ -35,10 +37,10 @@ const MAX_DEFERRED_S = 86_400;
 
 /** What a channel does while it waits for the final report, unless the driver says otherwise (API section 3.5). */
 const RECEIPTS: Readonly<Record<string, ReceiptPolicy>> = {
-  sms: { timeoutMs: 24 * 3600_000, then: 'completed' },
-  email: { timeoutMs: 15 * 60_000, then: 'completed' },
-  fax: { timeoutMs: 3600_000, then: 'failed' },
-  voice: { timeoutMs: 2 * 3600_000, then: 'failed' },
+  sms: { timeoutMs: 24 * 3600_000, becomes: 'completed' },
+  email: { timeoutMs: 15 * 60_000, becomes: 'completed' },
+  fax: { timeoutMs: 3600_000, becomes: 'failed' },
+  voice: { timeoutMs: 2 * 3600_000, becomes: 'failed' },
 };
 
 /**
@@ -50,6 +52,9 @@ export class Dispatcher {
   private running: Promise<void> | undefined;
   private stopping = false;
   private readonly inFlight = new Set<Promise<void>>();
+  /** Attempts that this node is working on, from the claim until their end is recorded. */
+  private readonly held = new Set<number>();
+  private readonly submitting = new Set<number>();
   private readonly abort = new AbortController();
 
   constructor(private readonly parts: DispatcherParts) {}
@@ -59,6 +64,24 @@ export class Dispatcher {
     this.wanted = true;
     if (this.stopping) return;
     this.running ??= this.work();
+  }
+
+  /**
+   * Frees what is this node's in the database but no longer in its hands: claimed or begun before a statement failed.
+   * What was only claimed runs again; what was begun is unknown.
+   */
+  async sweep(): Promise<void> {
+    const { database, node, config, ender } = this.parts;
+    const held = [...this.held];
+    await database.query(FREE_LOST_CLAIMS, [node.id, held]);
+    const lost = await database.query<{ spool_id: number }>(LOST_STARTED, [
+      node.id,
+      held,
+      config.engine.submit_timeout + 60,
+    ]);
+    if (lost.length === 0) return;
+    const attempts = await database.query<Attempt>(ATTEMPT_CONTEXT, [lost.map((row) => row.spool_id)]);
+    await Promise.all(attempts.map((attempt) => ender.endUnknown(attempt)));
   }
 
   /** Stops claiming, waits for what is in flight; after `timeoutMs` gives up waiting (outcomes become unknown). */
@@ -93,17 +116,30 @@ export class Dispatcher {
     const claimed = await database.query<{ spool_id: number }>(CLAIM, [node.id, limit, config.engine.lease]);
     if (claimed.length === 0) return false;
     const ids = claimed.map((row) => row.spool_id);
-    const attempts = await database.query<Attempt>(ATTEMPT_CONTEXT, [ids]);
-    const built = await this.parts.builder.build(attempts);
+    for (const id of ids) this.held.add(id);
+    try {
+      const full = await this.send(await database.query<Attempt>(ATTEMPT_CONTEXT, [ids]));
+      if (full > 0) setTimeout(() => this.wake(), FULL_PAUSE_MS + 5).unref();
+      return claimed.length === limit && full === 0;
+    } catch (error) {
+      // The next sweep frees what this round has not brought to an end.
+      for (const id of ids) if (!this.submitting.has(id)) this.held.delete(id);
+      throw error;
+    }
+  }
+
+  /** Sends what can leave now; how many had to go back because their provider's window is full. */
+  private async send(attempts: readonly Attempt[]): Promise<number> {
     const ready: Ready[] = [];
     const full: Attempt[] = [];
-    for (const item of built) {
+    for (const item of await this.parts.builder.build(attempts)) {
       if ('refusal' in item) {
-        void this.parts.ender.end(item.attempt, item.refusal);
+        this.finish(item.attempt, this.parts.ender.end(item.attempt, item.refusal));
         continue;
       }
       const trunk = await this.choose(item.attempt, new Set());
-      if (trunk === 'none') void this.parts.ender.end(item.attempt, failed('provider_down', 'no_provider'));
+      if (trunk === 'none')
+        this.finish(item.attempt, this.parts.ender.end(item.attempt, failed('provider_down', 'no_provider')));
       else if (trunk === 'full') full.push(item.attempt);
       else {
         this.parts.pool.enter(trunk);
@@ -112,8 +148,12 @@ export class Dispatcher {
     }
     await this.requeue(full, FULL_PAUSE_MS, false);
     await this.startAndSubmit(ready);
-    if (full.length > 0) setTimeout(() => this.wake(), FULL_PAUSE_MS + 5).unref();
-    return claimed.length === limit && full.length === 0;
+    return full.length;
+  }
+
+  /** The attempt is in this node's hands until its end is recorded. */
+  private finish(attempt: Attempt, recorded: Promise<unknown>): void {
+    void recorded.finally(() => this.held.delete(attempt.spool_id));
   }
 
   private async choose(attempt: Attempt, tried: ReadonlySet<number>): Promise<Trunk | 'none' | 'full'> {
@@ -146,14 +186,22 @@ export class Dispatcher {
       throw error;
     }
     for (const item of ready) {
-      if (!started.has(item.attempt.spool_id)) {
+      const id = item.attempt.spool_id;
+      if (!started.has(id)) {
         pool.leave(item.trunk);
+        this.held.delete(id);
         continue;
       }
-      const handOver = this.handOver(item).finally(() => {
-        this.inFlight.delete(handOver);
-        this.wake();
-      });
+      this.submitting.add(id);
+      const handOver = this.handOver(item)
+        // What is not recorded here stays `started` until a sweep closes it as unknown.
+        .catch((error: unknown) => this.parts.log.error({ spool_id: item.attempt.spool_id, error }, 'hand-over failed'))
+        .finally(() => {
+          this.inFlight.delete(handOver);
+          this.submitting.delete(id);
+          this.held.delete(id);
+          this.wake();
+        });
       this.inFlight.add(handOver);
     }
   }
@@ -195,13 +243,16 @@ export class Dispatcher {
     const { config, log } = this.parts;
     const timeout = AbortSignal.timeout(config.engine.submit_timeout * 1000);
     const signal = AbortSignal.any([timeout, this.abort.signal]);
-    const given = { spool_id: item.attempt.spool_id, provider: item.trunk.row.name };
     try {
       const session = item.trunk.session;
-      if (!session?.submit)
+      if (!session?.submit) {
         return failed('provider_down', `${item.trunk.row.type} takes no such order`, { notAccepted: true });
-      return await raceAbort(session.submit(item.order, signal), signal);
+      }
+      const outcome = await settledInTime(session.submit(item.order, signal), signal);
+      if (!signal.aborted || provesNotTaken(outcome)) return outcome;
+      throw new Error(`answered ${outcome.kind} too late`);
     } catch (error) {
+      const given = { spool_id: item.attempt.spool_id, provider: item.trunk.row.name };
       log.error({ ...given, error }, 'nobody knows whether this attempt left');
       return 'unknown';
     }
@@ -214,7 +265,12 @@ export class Dispatcher {
     const trunk = await this.choose(item.attempt, item.tried);
     if (typeof trunk === 'string') return false;
     this.parts.pool.enter(trunk);
-    await this.startAndSubmit([{ ...item, trunk }]);
+    const started = await this.start([{ ...item, trunk }]);
+    if (started.size === 0) {
+      this.parts.pool.leave(trunk);
+      return false;
+    }
+    await this.handOver({ ...item, trunk });
     return true;
   }
 
@@ -234,6 +290,7 @@ export class Dispatcher {
     const { database, node } = this.parts;
     const ids = attempts.map((attempt) => attempt.spool_id);
     await database.query(REQUEUE, [ids, ids.map(() => afterMs), node.id, byCarrier ? 1 : 0]);
+    for (const id of ids) this.held.delete(id);
   }
 
   private receiptOf(item: Ready): ReceiptPolicy {
@@ -242,12 +299,23 @@ export class Dispatcher {
   }
 }
 
-/** The promise, or a rejection as soon as the signal is aborted, whichever comes first. */
-function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** True for an outcome that holds even when it comes after the time is up. */
+function provesNotTaken(outcome: Outcome): boolean {
+  return outcome.kind === 'refused' || (outcome.kind === 'failed' && outcome.notAccepted === true);
+}
+
+/** The promise; or a rejection when it has not settled shortly after the signal was aborted. */
+function settledInTime<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error);
+    let timer: NodeJS.Timeout | undefined;
+    const onAbort = () => {
+      timer = setTimeout(() => reject(signal.reason as Error), ABORT_GRACE_MS);
+    };
     if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    });
   });
 }

@@ -185,3 +185,14 @@ select s.spool_id from spool s join node n on n.node_id = s.node_id
 export const OVERDUE = `
 select spool_id, deadline_status from spool
  where status = 'connected' and deadline_at < now() order by deadline_at limit $1`;
+
+/** $1 node, $2 spool ids in its hands. Claims that a failed round has left behind go back to the queue. */
+export const FREE_LOST_CLAIMS = `
+update spool set node_id = null
+ where node_id = $1 and status = 'queued' and not spool_id = any($2::int8[])`;
+
+/** $1 node, $2 spool ids in its hands, $3 seconds. Attempts begun here whose end was never recorded. */
+export const LOST_STARTED = `
+select spool_id from spool
+ where node_id = $1 and status = 'started' and not spool_id = any($2::int8[])
+   and time_start < now() - make_interval(secs => $3) limit 500`;

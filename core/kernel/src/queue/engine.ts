@@ -92,6 +92,7 @@ export class Engine {
         LANE.single,
       );
     }
+    await this.dispatcher.sweep();
     await this.reaper?.run();
     await this.sweepReports();
     this.wake();

@@ -1,4 +1,4 @@
-import { type AnyProgram, type Order, type Party, type Refused, refused } from '@ictcore/contract';
+import { type AnyProgram, type Order, type Party, type Refused, refused, type Scheme } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
@@ -39,7 +39,11 @@ export class OrderBuilder {
     for (const attempt of attempts) {
       const input = this.inputOf(attempt);
       if ('refusal' in input) built.push(input);
-      else byStep.set(input.step, [...(byStep.get(input.step) ?? []), input.input]);
+      else {
+        const inputs = byStep.get(input.step);
+        if (inputs) inputs.push(input.input);
+        else byStep.set(input.step, [input.input]);
+      }
     }
     for (const [step, inputs] of byStep) {
       const results = await step.build(inputs);
@@ -64,7 +68,12 @@ export class OrderBuilder {
     if (attempt.user_active === 0) return refuse('user_inactive');
     const program = this.programOf(attempt);
     if (!program) return refuse(`program type ${attempt.program_type} is not loaded; enable its plugin`);
-    const scheme = program.scheme(attempt.program_data ?? {});
+    let scheme: Scheme;
+    try {
+      scheme = program.scheme(attempt.program_data ?? {});
+    } catch (error) {
+      return refuse(`program ${attempt.program_type} cannot use its parameters: ${(error as Error).message}`);
+    }
     const first = scheme.steps[scheme.start];
     const step = first && this.steps.get(first.use);
     if (!first || !step) return refuse(`step ${first?.use ?? scheme.start} cannot be carried out by this server`);

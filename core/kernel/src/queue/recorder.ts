@@ -124,10 +124,10 @@ export class Recorder {
       entries.map((entry) => entry.status),
       entries.map((entry) => clean(entry.response)),
       entries.map((entry) => entry.reason),
-      entries.map((entry) => (entry.callId === null ? null : clean(entry.callId).slice(0, 255))),
+      entries.map((entry) => (entry.callId === null ? null : callIdOf(entry.callId))),
       entries.map((entry) => entry.amount),
       entries.map((entry) => (entry.receipt ? entry.receipt.timeoutMs / 1000 : null)),
-      entries.map((entry) => entry.receipt?.then ?? null),
+      entries.map((entry) => entry.receipt?.becomes ?? null),
       entries.map((entry) => entry.judgement?.transmissionStatus ?? null),
       entries.map((entry) => (entry.judgement ? clean(entry.judgement.transmissionResponse) : null)),
       entries.map((entry) => entry.judgement?.retryIn ?? null),
@@ -138,6 +138,11 @@ export class Recorder {
     ]);
     return new Set(rows.map((row) => row.spool_id));
   }
+}
+
+/** A carrier's id as it is stored and looked up: bounded, because it is indexed. */
+export function callIdOf(ref: string): string {
+  return clean(ref).slice(0, 1000);
 }
 
 /** PostgreSQL's text knows no NUL, and a carrier's words may hold anything. */

@@ -3,6 +3,7 @@ import type { Database } from '../database/database';
 import type { Attempt } from './attempt';
 import type { Ender } from './ender';
 import { ATTEMPT_CONTEXT, PARK, SPOOLS_BY_CALL, UNPARK } from './engine.sql';
+import { callIdOf } from './recorder';
 
 const BATCH = 500;
 
@@ -28,7 +29,8 @@ export class Reports {
   ) {}
 
   /** Resolves when the report is stored: applied, parked or known to be of no effect. */
-  handle(providerId: number, report: DeliveryReport): Promise<void> {
+  handle(providerId: number, given: DeliveryReport): Promise<void> {
+    const report = { ...given, ref: callIdOf(given.ref) };
     return new Promise((resolve, reject) => {
       this.waiting.set(providerId, [...(this.waiting.get(providerId) ?? []), { report, resolve, reject }]);
       if (!this.working.has(providerId)) {

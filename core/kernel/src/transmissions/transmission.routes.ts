@@ -1,6 +1,6 @@
 import { type AnyRoute, type Channel, defineRoute, z } from '@ictcore/contract';
 import { listQuerySchema } from '../database/list-query';
-import { createdReply, crudRoutes, done, listReply, newId } from '../http/crud-routes';
+import { createdReply, crudRoutes, listReply, newId } from '../http/crud-routes';
 import { flag, idParam } from '../http/fields';
 import { programCommon } from '../programs/program.schema';
 import type { ProgramTransmissions } from './program-transmissions';
