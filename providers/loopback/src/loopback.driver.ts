@@ -8,8 +8,8 @@ const magic = MAGIC_DESTINATIONS.map(({ ending, localPart, meaning }) => `…${e
 /** A receipt that never comes ends an attempt after this time, in milliseconds: a day, as for real text messages. */
 const RECEIPT_MS = 86_400_000;
 
-function receipt(then: ReceiptPolicy['then']): ReceiptPolicy {
-  return { timeoutMs: RECEIPT_MS, then };
+function receipt(becomes: ReceiptPolicy['becomes']): ReceiptPolicy {
+  return { timeoutMs: RECEIPT_MS, becomes };
 }
 
 /** Driver `loopback`: a carrier inside the process that reaches nobody, for all four channels. */
