@@ -255,7 +255,7 @@ export function errorHandler(log: Logger) {
     const requestId = requestIdOf(response);
     const at = { request_id: requestId, method: request.method, path: path.posix.normalize(request.path) };
     if (shown.status >= 500) log.error({ ...at, error: shown.cause ?? shown }, 'request failed');
-    else log.debug({ ...at, status: shown.status, message: shown.message }, 'request refused');
+    else log.debug({ ...at, status: shown.status, reason: shown.message }, 'request refused');
     if (response.headersSent) {
       // The client must not take half an answer for a whole one.
       response.destroy();
