@@ -234,12 +234,13 @@ const NOT_CONFIGURATION = /^ICTCORE_(TEST_|REQUIRE_PEERS$|CONFIG$)/;
 
 /**
  * Reads the configuration: the file named by `ICTCORE_CONFIG` (default `config/local.json` below `cwd`, if there), then
- * the environment on top.
+ * the environment on top. `null` in the file and an empty variable mean that a key is not set.
  *
  * @throws `CONFIG_INVALID` naming every wrong key, where it came from and what it must be
  */
 export function loadConfig(environment: NodeJS.ProcessEnv, cwd: string): Config {
   const values = readConfigFile(environment.ICTCORE_CONFIG, cwd);
+  for (const key of configKeys()) dropNull(values, key.path);
   const known = new Map(configKeys().flatMap((key) => (key.env ? [[key.env, key]] : [])));
   const problems: string[] = [];
   for (const [name, value] of Object.entries(environment)) {
@@ -300,4 +301,12 @@ function assign(target: Record<string, unknown>, at: readonly string[], value: u
   }
   if (typeof target[head] !== 'object' || target[head] === null) target[head] = {};
   assign(target[head] as Record<string, unknown>, rest, value);
+}
+
+function dropNull(values: Record<string, unknown>, at: readonly string[]): void {
+  const [head, ...rest] = at;
+  if (head === undefined) return;
+  const value = values[head];
+  if (value === null) delete values[head];
+  else if (typeof value === 'object') dropNull(value as Record<string, unknown>, rest);
 }

@@ -68,6 +68,8 @@ export class Running {
 
   /** Resident memory in MiB (Linux). */
   memory(): number {
+    if (this.ended)
+      throw new Error(`the process ended (${this.child.signalCode ?? this.child.exitCode}): ${this.words}`);
     const [, kilobytes] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8')) ?? [];
     return Number(kilobytes) / 1024;
   }
