@@ -6,6 +6,14 @@ export type JsonSchema = Record<string, unknown>;
 /** Whether a schema describes what clients send or what they get. */
 export type Io = 'input' | 'output';
 
+/** Key of `.meta()`: the schema to show in place of one that takes anything because its handler validates. */
+const DOCUMENTED_AS = 'ictcoreDocumentedAs';
+
+/** Shows `shown` in the documentation for a schema that takes anything because the handler validates. */
+export function documentedAs<T extends z.ZodType>(schema: T, shown: z.ZodType): T {
+  return schema.meta({ [DOCUMENTED_AS]: shown }) as T;
+}
+
 const DEFINITIONS = '#/$defs/';
 const COMPONENTS = '#/components/schemas/';
 
@@ -20,6 +28,8 @@ export class SchemaCollector {
 
   /** The schema, by reference where it has an id. One that cannot be expressed becomes an open one that says so. */
   convert(schema: unknown, io: Io): JsonSchema {
+    const instead = (schema as Partial<z.ZodType>).meta?.()?.[DOCUMENTED_AS];
+    if (instead !== undefined) return this.convert(instead, io);
     let converted: JsonSchema;
     try {
       converted = z.toJSONSchema(schema as z.ZodType, {

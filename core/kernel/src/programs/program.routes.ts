@@ -2,6 +2,7 @@ import { type AnyProgram, type AnyRoute, badRequest, defineRoute, z } from '@ict
 import { listQuerySchema } from '../database/list-query';
 import { createdReply, done, listReply, newId } from '../http/crud-routes';
 import { flag, idParam } from '../http/fields';
+import { documentedAs } from '../http/openapi-schema';
 import { programCommon, programListRow, programRead, programSpec, schemeRead } from './program.schema';
 import type { ProgramService } from './program.service';
 
@@ -109,8 +110,11 @@ export function programTypeRoute(program: AnyProgram, service: ProgramService): 
     permission: 'program_create',
     summary: `Create a ${program.type} program`,
     description: program.description,
-    // The service validates: its answer names each field, and prepare() may take more than the stored parameters.
-    body: z.intersection(programCommon, z.looseObject({})) as z.ZodType<Record<string, unknown>>,
+    // The service validates within its transaction; validating here too would parse what is parsed already.
+    body: documentedAs(
+      z.record(z.string(), z.unknown()),
+      z.intersection(programCommon, program.parameters as z.ZodType),
+    ),
     response: newId,
     async handler(request) {
       const id = await service.create(request.actor, program.type, request.body);

@@ -18,10 +18,19 @@ describe('authentication', () => {
     other = await identityNode(db.another());
   });
   afterAll(async () => {
+    await Promise.all(extra.map((one) => one.close()));
     await node?.close();
     await other?.close();
     await db?.close();
   });
+
+  /** One more node; closed at the end, also if its test fails. */
+  const extra: IdentityNode[] = [];
+  async function anotherNode(config: object = {}): Promise<IdentityNode> {
+    const made = await identityNode(db.another(), config);
+    extra.push(made);
+    return made;
+  }
 
   let number = 0;
   async function newUser(fields: object = {}): Promise<{ id: number; name: string; password: string }> {
@@ -180,22 +189,20 @@ describe('authentication', () => {
     });
 
     it('can have Basic switched off', async () => {
-      const strict = await identityNode(db.another(), { basic_auth: false });
+      const strict = await anotherNode({ basic_auth: false });
       const refused = await strict.call('GET', '/users/me', `admin:${ADMIN_PASSWORD}`);
       expect(refused.status).toBe(401);
       expect(refused.headers.get('www-authenticate')).toBe('Bearer realm="ICTCore :: REST API Server"');
       expect(await me(await strict.login('admin', ADMIN_PASSWORD), strict)).toBe(200);
-      await strict.close();
     });
 
     it('does not take a token that has expired', async () => {
-      const short = await identityNode(db.another(), { token_lifetime: 60 });
+      const short = await anotherNode({ token_lifetime: 60 });
       const token = await short.login('admin', ADMIN_PASSWORD);
       const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 61_000);
       expect(await me(token, short)).toBe(401);
       clock.mockRestore();
       expect(await me(token, short)).toBe(200);
-      await short.close();
     });
   });
 
@@ -284,7 +291,7 @@ describe('authentication', () => {
     });
 
     it('drops what it keeps by itself, without having to hear of it', async () => {
-      const deaf = await identityNode(db.another());
+      const deaf = await anotherNode();
       const user = await newUser();
       const token = await deaf.login(user.name, user.password);
       await deaf.identity.close();
@@ -294,7 +301,6 @@ describe('authentication', () => {
       expect(await list()).toBe(200);
       await deaf.call('POST', '/authenticate/cancel', token);
       expect(await list()).toBe(401);
-      await deaf.close();
     });
 
     it('hears again after its listening connection was lost', async () => {
@@ -342,9 +348,8 @@ describe('authentication', () => {
       const basic = await node.call('GET', '/users/me', `${user.name}:${user.password}`, undefined, from(here));
       expect(basic.status).toBe(429);
       expect((await guess(user.name, user.password, '203.0.113.6')).status).toBe(200);
-      const restarted = await identityNode(db.another());
+      const restarted = await anotherNode();
       expect((await guess(user.name, user.password, here, restarted)).status).toBe(429);
-      await restarted.close();
       await db.database.query(`update login_failure set window_start = window_start - interval '15 minutes'`);
       expect((await guess(user.name, user.password, here)).status).toBe(200);
     });
