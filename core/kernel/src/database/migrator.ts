@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { IctError } from '@ictcore/contract';
+import { IctError, isIctError } from '@ictcore/contract';
 import { Client } from 'pg';
 import { Umzug } from 'umzug';
 
@@ -62,7 +62,11 @@ export async function migrate(url: string, set: MigrationSet): Promise<string[]>
       },
       logger: undefined,
     });
-    return (await umzug.up()).map((migration) => migration.name);
+    const done = await umzug.up().catch((error: unknown) => {
+      // umzug wraps what a file threw; ours names the file and PostgreSQL's words already.
+      throw isIctError((error as Error).cause) ? (error as Error).cause : error;
+    });
+    return done.map((migration) => migration.name);
   } finally {
     // Ending the connection gives the lock back, whatever state it is in.
     await client.end().catch(() => undefined);

@@ -307,18 +307,17 @@ describe('authentication', () => {
       const user = await newUser();
       const token = await node.login(user.name, user.password);
       expect(await me(token, other)).toBe(200);
-      await db.database.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name = 'ictcore identity' and datname = current_database()`,
-      );
-      await node.call('POST', '/authenticate/cancel', token);
-      await until('void there in spite of it', async () => (await me(token, other)) === 401, 2500);
       const listeners = () =>
-        db.database.query(
+        db.database.query<{ pid: number }>(
           `select pid from pg_stat_activity
             where application_name = 'ictcore identity' and datname = current_database()`,
         );
-      await until('both listen again', async () => (await listeners()).length === 2, 5000);
+      const before = (await listeners()).map(({ pid }) => pid);
+      await db.database.query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [before]);
+      await node.call('POST', '/authenticate/cancel', token);
+      await until('void there in spite of it', async () => (await me(token, other)) === 401, 2500);
+      const isNew = ({ pid }: { pid: number }) => !before.includes(pid);
+      await until('all listen again', async () => (await listeners()).filter(isNew).length === before.length, 5000);
       const again = await node.login(user.name, user.password);
       expect(await me(again, other)).toBe(200);
       await node.call('POST', '/authenticate/cancel', again);
