@@ -4,7 +4,12 @@ const leaf = '^(core/(contract|media|gsm)|test/(kit|peers))/';
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'contract-stands-alone',
       comment: 'The contract knows nobody.',
@@ -23,7 +28,7 @@ module.exports = {
       name: 'kernel-names-no-plugin',
       comment: 'The kernel knows the contract and leaf libraries, never the server or a plugin.',
       severity: 'error',
-      from: { path: '^core/kernel/', pathNot: '[.]test[.]ts$' },
+      from: { path: '^core/kernel/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
       to: { path: '^(core/server|plugins|providers|test)/' },
     },
     {
@@ -41,10 +46,17 @@ module.exports = {
     },
     {
       name: 'kit-only-in-tests',
-      comment: 'The test kit is for tests.',
+      comment: 'The test kit and the peers are for tests.',
       severity: 'error',
-      from: { path: '^(core|plugins|providers)/', pathNot: '[.]test[.]ts$' },
+      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
       to: { path: '^test/' },
+    },
+    {
+      name: 'testing-only-in-tests',
+      comment: 'src/testing/ holds helpers of tests and is not published.',
+      severity: 'error',
+      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
+      to: { path: '/src/testing/' },
     },
     {
       name: 'through-the-index',
@@ -53,13 +65,21 @@ module.exports = {
       from: { path: '^(core|plugins|providers|test)/([^/]+)/' },
       to: { path: '^(core|plugins|providers|test)/[^/]+/src/', pathNot: ['^$1/$2/', '/src/index[.]ts$'] },
     },
-    { name: 'declared-dependencies', severity: 'error', from: { pathNot: '[.]test[.]ts$' }, to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] } },
+    {
+      name: 'declared-dependencies',
+      severity: 'error',
+      from: { pathNot: '[.]test[.]ts$' },
+      to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^|/)(dist|node_modules|temp)/' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['@ictcore/source', 'import', 'require', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@ictcore/source', 'import', 'require', 'node', 'default'],
+    },
     combinedDependencies: true,
   },
 };

@@ -36,7 +36,13 @@ module.exports = {
     {
       ...common,
       displayName: 'unit',
-      roots: ['<rootDir>/core', '<rootDir>/plugins', '<rootDir>/providers', '<rootDir>/test/kit', '<rootDir>/test/peers'],
+      roots: [
+        '<rootDir>/core',
+        '<rootDir>/plugins',
+        '<rootDir>/providers',
+        '<rootDir>/test/kit',
+        '<rootDir>/test/peers',
+      ],
       testMatch: ['**/src/**/*.test.ts'],
       globalSetup: '<rootDir>/test/postgres-setup.cjs',
       globalTeardown: '<rootDir>/test/postgres-teardown.cjs',
