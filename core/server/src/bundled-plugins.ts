@@ -1,8 +1,10 @@
 import type { AnyPlugin } from '@ictcore/contract';
 import { plugin as sendemail } from '@ictcore/plugin-sendemail';
+import { plugin as sendfax } from '@ictcore/plugin-sendfax';
 import { plugin as sendsms } from '@ictcore/plugin-sendsms';
+import { plugin as voicemessage } from '@ictcore/plugin-voicemessage';
 import { plugin as loopback } from '@ictcore/provider-loopback';
 import { plugin as smtp } from '@ictcore/provider-smtp';
 
 /** The plugins that come with the server. This is the only place that names plugins. */
-export const bundledPlugins: readonly AnyPlugin[] = [sendsms, sendemail, loopback, smtp];
+export const bundledPlugins: readonly AnyPlugin[] = [sendsms, sendemail, sendfax, voicemessage, loopback, smtp];
