@@ -37,7 +37,7 @@ export function findPlugin(nameOrPath: string, searchFolders: readonly string[])
     });
   }
   requireCompatible(manifest.name, api);
-  return { name: manifest.name, folder, main: createRequire(path.join(folder, 'package.json')).resolve(folder) };
+  return { name: manifest.name, folder, main: entryOf(folder, manifest) };
 }
 
 /** @throws `PLUGIN_INCOMPATIBLE` unless this contract's version is within the range */
@@ -65,6 +65,44 @@ export async function importPlugin(found: PluginPackage): Promise<AnyPlugin> {
 interface Manifest {
   name: string;
   ictcore?: { api?: unknown };
+  exports?: unknown;
+}
+
+/** Conditions of `exports` that hold for a package loaded by `import()`; then those of one that has only `require`. */
+const CONDITIONS: readonly ReadonlySet<string>[] = [
+  new Set(['import', 'module-sync', 'node', 'default']),
+  new Set(['require', 'module-sync', 'node', 'default']),
+];
+
+/**
+ * The file that is the package: `exports` where it has one, as for every importer, else `main`. (Node resolves `exports`
+ * only by name from a place that can see the package, which this server is not.)
+ */
+function entryOf(folder: string, { name, exports }: Manifest): string {
+  if (exports === undefined) return createRequire(path.join(folder, 'package.json')).resolve(folder);
+  const dot = isRecord(exports) && '.' in exports ? exports['.'] : exports;
+  const target = CONDITIONS.map((conditions) => targetOf(dot, conditions)).find((found) => found !== undefined);
+  if (target?.startsWith('./')) return path.join(folder, target);
+  throw new IctError(`${name} exports nothing that can be imported; see "exports" in its package.json`, {
+    code: 'PLUGIN_INVALID',
+  });
+}
+
+/** Node's PACKAGE_TARGET_RESOLVE: the first condition that holds and leads to a file. */
+function targetOf(target: unknown, conditions: ReadonlySet<string>): string | undefined {
+  if (typeof target === 'string') return target;
+  if (Array.isArray(target))
+    return target.map((each) => targetOf(each, conditions)).find((found) => found !== undefined);
+  if (!isRecord(target)) return undefined;
+  for (const [condition, value] of Object.entries(target)) {
+    const found = conditions.has(condition) ? targetOf(value, conditions) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readManifest(folder: string): Manifest {
