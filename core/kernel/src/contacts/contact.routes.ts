@@ -1,6 +1,6 @@
 import type { AnyRoute } from '@ictcore/contract';
 import { crudRoutes } from '../http/crud-routes';
-import { contactCreate, contactRead, contactSpec, contactUpdate } from './contact.schema';
+import { contactCreate, contactListed, contactRead, contactSpec, contactUpdate } from './contact.schema';
 import type { ContactService } from './contact.service';
 
 /** S1 to S5. */
@@ -12,6 +12,7 @@ export function contactRoutes(service: ContactService): AnyRoute[] {
     create: contactCreate,
     update: contactUpdate,
     read: contactRead,
+    row: contactListed,
     lines: ['S1', 'S2', 'S3', 'S4', 'S5'],
   });
 }

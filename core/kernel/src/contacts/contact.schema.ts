@@ -1,6 +1,17 @@
 import { z } from '@ictcore/contract';
 import { columns, OWNED_FIELDS, type ResourceSpec } from '../database/resource';
-import { nullableEmail, nullablePhone, nullableText, text } from '../http/fields';
+import { nullableEmail, nullablePhone, nullableText, rowId, text } from '../http/fields';
+
+/** The groups of a contact, as single reads show them; lists would pay for it row by row. */
+const groupsOfContact = `(select coalesce(jsonb_agg(jsonb_build_object('group_id', g.group_id, 'name', g.name)
+    order by g.group_id), '[]') from contact_link l join contact_group g using (group_id)
+  where l.contact_id = t.contact_id)`;
+
+const listed = {
+  ...columns('contact_id', 'first_name', 'last_name', 'phone', 'email', 'address'),
+  ...columns('custom1', 'custom2', 'custom3', 'description'),
+  ...OWNED_FIELDS,
+};
 
 /** Contact, API section 1.1. */
 export const contactSpec: ResourceSpec = {
@@ -9,14 +20,15 @@ export const contactSpec: ResourceSpec = {
   from: 'contact t',
   key: 'contact_id',
   owner: 't.created_by',
-  fields: {
-    ...columns('contact_id', 'first_name', 'last_name', 'phone', 'email', 'address'),
-    ...columns('custom1', 'custom2', 'custom3', 'description'),
-    ...OWNED_FIELDS,
-  },
+  fields: { ...listed, groups: groupsOfContact },
+  listFields: Object.keys(listed),
   filters: {
+    group_id: {
+      kind: 'linked',
+      sql: 't.contact_id in (select l.contact_id from contact_link l where l.group_id = any(?::int8[]))',
+    },
     contact_id: { kind: 'exact', value: 'int', sql: 't.contact_id' },
-    email: { kind: 'exact', value: 'text', sql: 'lower(t.email)' },
+    email: { kind: 'exact', value: 'folded', sql: 'lower(t.email)' },
     phone: { kind: 'endsWith', sql: 't.phone' },
     first_name: { kind: 'contains', sql: 't.first_name' },
     last_name: { kind: 'contains', sql: 't.last_name' },
@@ -43,15 +55,18 @@ export type ContactUpdate = z.infer<typeof contactUpdate>;
 
 /** Body of S1: at least one of phone and e-mail. */
 export const contactCreate = z
-  .object(fields)
+  .object({
+    ...fields,
+    groups: z.array(rowId()).max(1000).nullish().describe('Ids of groups to put it into'),
+  })
   .refine((contact) => contact.phone || contact.email, { path: ['phone'], message: 'give a phone or an email' })
   .meta({ id: 'ContactCreate' });
 export type ContactCreate = z.infer<typeof contactCreate>;
 
 const shown = z.string().nullable();
 
-/** A contact as read. */
-export const contactRead = z
+/** A contact in lists. */
+export const contactListed = z
   .object({
     contact_id: z.int(),
     first_name: shown,
@@ -67,5 +82,10 @@ export const contactRead = z
     date_created: z.int().describe('Unix seconds'),
     last_updated: z.int().nullable().describe('Unix seconds'),
   })
+  .meta({ id: 'ContactListed' });
+
+/** A contact as read. */
+export const contactRead = contactListed
+  .extend({ groups: z.array(z.object({ group_id: z.int(), name: z.string() })).describe('The groups that it is in') })
   .meta({ id: 'Contact' });
 export type ContactRow = z.infer<typeof contactRead>;

@@ -1,13 +1,15 @@
-import { type Actor, invalid, wrongState } from '@ictcore/contract';
+import { type Actor, forbidden, invalid, wrongState } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
 import { Database, type Tx } from '../database/database';
-import type { ListQuery } from '../database/list-query';
+import type { Conditions, ListQuery } from '../database/list-query';
 import { OwnedRepository } from '../database/owned-repository';
+import { ResourceDirectory } from '../database/resource-directory';
 import type { CrudService } from '../http/crud-routes';
 import { Contact } from './contact.model';
 import { type ContactCreate, type ContactRow, type ContactUpdate, contactSpec } from './contact.schema';
+import { linkContact } from './contact-link.sql';
 import { normalizePhone } from './phone';
 
 /** Contacts: guide lines S1 to S5. */
@@ -18,24 +20,36 @@ export class ContactService implements CrudService<ContactRow, ContactCreate, Co
   constructor(
     @inject(Database) private readonly database: Database,
     @inject(CONFIG) private readonly config: Config,
+    @inject(ResourceDirectory) private readonly directory: ResourceDirectory,
   ) {
     this.repository = new OwnedRepository(database, contactSpec, database.sequelize.getRepository(Contact));
   }
 
-  list(actor: Actor, query: ListQuery) {
-    return this.repository.list(actor, query);
+  /** `extra` narrows the list further (members of a group). */
+  list(actor: Actor, query: ListQuery, extra?: (conditions: Conditions) => void) {
+    return this.repository.list(actor, query, extra);
   }
 
-  count(actor: Actor, query: ListQuery) {
-    return this.repository.count(actor, query);
+  count(actor: Actor, query: ListQuery, extra?: (conditions: Conditions) => void) {
+    return this.repository.count(actor, query, extra);
   }
 
   get(actor: Actor, id: number) {
     return this.repository.get(actor, id);
   }
 
-  create(actor: Actor, input: ContactCreate): Promise<number> {
-    return this.repository.insert(actor, this.toColumns(input));
+  /** S1; `groups` links it at once, for which a permission on groups is needed as for a link by itself. */
+  create(actor: Actor, { groups, ...input }: ContactCreate): Promise<number> {
+    if (!groups?.length) return this.repository.insert(actor, this.toColumns(input));
+    if (!actor.can('group_create') && !actor.can('group_update')) {
+      throw forbidden('Permission group_create or group_update is needed to put a contact into groups');
+    }
+    return this.database.transaction(async (tx) => {
+      await this.directory.requireAllVisible(actor, 'group', 'groups', groups, tx);
+      const id = await this.repository.insert(actor, this.toColumns(input), tx);
+      await linkContact(tx, id, groups);
+      return id;
+    });
   }
 
   update(actor: Actor, id: number, input: ContactUpdate): Promise<ContactRow> {

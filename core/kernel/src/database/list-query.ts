@@ -23,7 +23,7 @@ const words = z
 function valueSchema(filter: Filter): z.ZodType {
   if (filter.kind === 'flag') return oneOrZero;
   if (filter.kind === 'bits') return notNegative;
-  if (filter.kind === 'exact' && filter.value === 'int') {
+  if (filter.kind === 'linked' || (filter.kind === 'exact' && filter.value === 'int')) {
     return z.string().regex(/^-?\d{1,15}(,-?\d{1,15}){0,99}$/, 'must be a whole number or a comma list of them');
   }
   return words;
@@ -39,9 +39,9 @@ const PAGING = {
   totalrows: oneOrZero.optional().describe('1: answer the bare number of rows instead of the rows'),
 };
 
-/** The zod schema of a list's query string: its filters, paging, sorting (API section 7.1). Unknown keys are ignored. */
-export function listQuerySchema(spec: ResourceSpec): z.ZodType<ListQuery> {
-  const shape: Record<string, z.ZodType> = { ...PAGING };
+/** The query parameters that narrow a list, with their schemas (API section 7.1). */
+export function filterShape(spec: ResourceSpec): Record<string, z.ZodType> {
+  const shape: Record<string, z.ZodType> = {};
   for (const [name, filter] of Object.entries(spec.filters)) shape[name] = valueSchema(filter).optional();
   if (spec.createdAt !== null) {
     shape.before = wholeNumber.optional().describe('Created at or before this Unix second');
@@ -52,6 +52,12 @@ export function listQuerySchema(spec: ResourceSpec): z.ZodType<ListQuery> {
     shape.created_by = wholeNumber.optional().describe('As user_id');
   }
   if (spec.search) shape.q = words.optional().describe('Text to look for');
+  return shape;
+}
+
+/** The zod schema of a list's query string: its filters, paging, sorting (API section 7.1). Unknown keys are ignored. */
+export function listQuerySchema(spec: ResourceSpec): z.ZodType<ListQuery> {
+  const shape: Record<string, z.ZodType> = { ...PAGING, ...filterShape(spec) };
   const sortable = [spec.key, ...(spec.sortable ?? [])];
   shape.sort = z.enum(sortable.flatMap((field) => [field, `-${field}`])).optional();
   return z.object(shape) as unknown as z.ZodType<ListQuery>;
@@ -90,10 +96,14 @@ function likeText(value: unknown): string {
 function addFilter(conditions: Conditions, filter: Filter, value: string | number): void {
   switch (filter.kind) {
     case 'exact': {
-      const wanted = String(value).split(',');
+      const text = filter.value === 'folded' ? String(value).toLowerCase() : String(value);
+      const wanted = text.split(',');
       conditions.add(`${filter.sql} = any(?::${filter.value === 'int' ? 'int8' : 'text'}[])`, wanted);
       return;
     }
+    case 'linked':
+      conditions.add(filter.sql, String(value).split(','));
+      return;
     case 'contains':
       conditions.add(`${filter.sql} ilike ?`, `%${likeText(value)}%`);
       return;

@@ -136,7 +136,8 @@ export class OwnedRepository<Row extends object = Record<string, unknown>> {
     return conditions;
   }
 
-  private conditionsFor(actor: Actor, query: ListQuery, extra?: (conditions: Conditions) => void): Conditions {
+  /** The conditions of a list: what the actor may see, what the query asks for, and `extra`. */
+  conditionsFor(actor: Actor, query: ListQuery, extra?: (conditions: Conditions) => void): Conditions {
     const conditions = this.ownedConditions(actor);
     extra?.(conditions);
     addFilters(conditions, this.spec, query);

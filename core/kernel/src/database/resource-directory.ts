@@ -17,9 +17,20 @@ export class ResourceDirectory {
   }
 
   /** 412 naming the field unless the row exists and the actor may see it. */
-  async requireVisible(actor: Actor, resource: string, field: string, id: number, sql: Sql): Promise<void> {
+  requireVisible(actor: Actor, resource: string, field: string, id: number, sql: Sql): Promise<void> {
+    return this.requireAllVisible(actor, resource, field, [id], sql);
+  }
+
+  /** As {@link requireVisible}, for several rows of one kind. */
+  async requireAllVisible(
+    actor: Actor,
+    resource: string,
+    field: string,
+    ids: readonly number[],
+    sql: Sql,
+  ): Promise<void> {
     const repository = this.repositories.get(resource);
     if (!repository) throw invalid(field, `this server knows no ${resource}`, 'exists');
-    await repository.requireVisible(actor, field, [id], sql);
+    await repository.requireVisible(actor, field, ids, sql);
   }
 }

@@ -1,7 +1,9 @@
 /** How a list may be filtered by one query parameter. */
 export type Filter =
-  /** Equal. `value` says what is accepted; a comma list means any of them. */
-  | { kind: 'exact'; value: 'int' | 'text'; sql: string }
+  /** Equal. `value` says what is accepted; a comma list means any of them. `folded`: compared in lower case. */
+  | { kind: 'exact'; value: 'int' | 'text' | 'folded'; sql: string }
+  /** Linked with any of these rows: a condition in which `?` stands for the array of ids. */
+  | { kind: 'linked'; sql: string }
   /** Case-insensitive part of the text, its end or its beginning. */
   | { kind: 'contains' | 'endsWith' | 'startsWith'; sql: string }
   /** Any bit in common (`service_flag`). */
