@@ -72,6 +72,8 @@ export class Reassembler {
       if (line.o === 'done') this.markDone(line.key, line.at);
       else if (line.o === 'part' && line.at > oldest) {
         const { hex, ...part } = line.part;
+        const before = this.groups.get(line.key)?.doneAt ?? 0;
+        if (before > 0 && line.at - before > KNOWN_AGAIN_MS) this.groups.delete(line.key);
         this.put(line.key, { ...part, octets: Buffer.from(hex, 'hex') }, line.at);
       }
     });
