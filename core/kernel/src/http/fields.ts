@@ -5,6 +5,14 @@ import { z } from '@ictcore/contract';
  * `null` clears, `""` clears a string and sets a number to null, and PostgreSQL's forbidden NUL is refused.
  */
 
+/** What a phone number as typed may consist of. */
+export const PHONE_CHARACTERS = /^[0-9A-Za-z+*#()./ -]*$/;
+/** Why a phone number was refused for its characters. */
+export const PHONE_MESSAGE = 'may hold digits, letters, spaces and + * # ( ) . / - only';
+/** One e-mail address (RFC 5321 limits), no display name. */
+export const EMAIL_ADDRESS =
+  /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)*[A-Za-z0-9-]{1,63}$/;
+
 function asText(value: unknown): unknown {
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
 }
@@ -81,7 +89,7 @@ export function nullablePhone(max: number) {
     z
       .string()
       .max(max, `must be at most ${max} characters`)
-      .regex(/^[0-9A-Za-z+*#()./ -]*$/, 'may hold digits, letters, spaces and + * # ( ) . / - only')
+      .regex(PHONE_CHARACTERS, PHONE_MESSAGE)
       .regex(/[0-9]/, 'must hold at least one digit')
       .nullable(),
   );
@@ -115,11 +123,5 @@ function trimmed(value: unknown): unknown {
 }
 
 function emailAddress(max: number) {
-  return z
-    .string()
-    .max(max, `must be at most ${max} characters`)
-    .regex(
-      /^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)*[A-Za-z0-9-]{1,63}$/,
-      'is not an e-mail address',
-    );
+  return z.string().max(max, `must be at most ${max} characters`).regex(EMAIL_ADDRESS, 'is not an e-mail address');
 }

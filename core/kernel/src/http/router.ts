@@ -76,8 +76,9 @@ export function buildRouter(routes: readonly AnyRoute[], options: RouterOptions)
       if (isLegacyGet(route, method)) mounted.get(legacyGet);
       mounted[method](pipelineOf(route, parsers, options));
     }
-    mounted.all(methodNotAllowed([...methods.keys()]));
+    mounted.all(noteMethods([...methods.keys()]));
   }
+  router.use(methodNotAllowed);
   return router;
 }
 
@@ -112,17 +113,30 @@ function legacyGet(request: Request, response: Response, next: NextFunction): vo
   next();
 }
 
-function methodNotAllowed(methods: readonly HttpMethod[]) {
+/** Notes what a path would take and goes on: a parameter's route further down may take the verb. */
+function noteMethods(methods: readonly HttpMethod[]) {
   const names = methods.map((method) => method.toUpperCase());
-  const allow = [...names, ...(names.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
-  return (request: Request, response: Response) => {
-    if (request.method === 'OPTIONS') {
-      response.status(204).set('Allow', allow).end();
-      return;
-    }
-    const message = `${request.method} is not allowed here; use ${names.join(' or ')}`;
-    throw new IctError(message, { code: 'METHOD_NOT_ALLOWED', status: 405, headers: { Allow: allow } });
+  return (_request: Request, response: Response, next: NextFunction) => {
+    const noted = (response.locals.allow as string[] | undefined) ?? [];
+    response.locals.allow = [...noted, ...names];
+    next();
   };
+}
+
+/** The end of the router: a path that is there but does not take the verb is 405; OPTIONS is told what it takes. */
+function methodNotAllowed(request: Request, response: Response, next: NextFunction): void {
+  const names = [...new Set((response.locals.allow as string[] | undefined) ?? [])];
+  if (names.length === 0) {
+    next();
+    return;
+  }
+  const allow = [...names, ...(names.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
+  if (request.method === 'OPTIONS') {
+    response.status(204).set('Allow', allow).end();
+    return;
+  }
+  const message = `${request.method} is not allowed here; use ${names.join(' or ')}`;
+  throw new IctError(message, { code: 'METHOD_NOT_ALLOWED', status: 405, headers: { Allow: allow } });
 }
 
 type Middleware = (request: Request, response: Response, next: NextFunction) => void;

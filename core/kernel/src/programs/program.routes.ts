@@ -20,7 +20,7 @@ export function programRoutes(service: ProgramService): AnyRoute[] {
       summary: 'Create a program of the type named in the body',
       description: 'Guide line S37. {"type": "sendsms", ...} is the same as POST /programs/sendsms.',
       body: z
-        .looseObject({ type: z.unknown().describe('One of the registered program types') })
+        .looseObject({ type: z.unknown().optional().describe('One of the registered program types') })
         .meta({ id: 'ProgramCreate' }),
       response: newId,
       async handler(request) {
@@ -65,6 +65,15 @@ export function programRoutes(service: ProgramService): AnyRoute[] {
           () => service.count(request.actor, { ...request.query, type: id }),
         );
       },
+    }),
+    defineRoute({
+      method: 'post',
+      path: '/programs/{program_name}',
+      permission: 'program_create',
+      summary: 'Refuses a program type that no plugin brings, naming those that are there',
+      params: z.object({ program_name: z.string() }),
+      response: newId,
+      handler: (request) => service.refuseType(request.params.program_name),
     }),
     defineRoute({
       method: 'put',

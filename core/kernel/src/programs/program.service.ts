@@ -1,6 +1,7 @@
 import {
   type Actor,
   type AnyProgram,
+  IctError,
   type ProgramContext,
   resourceFields,
   type Scheme,
@@ -52,6 +53,15 @@ export class ProgramService {
 
   async get(actor: Actor, id: number): Promise<ProgramShown> {
     return shown(await this.repository.get(actor, id));
+  }
+
+  /** 404 for `POST /programs/{name}` where no plugin brings that type (S51). */
+  refuseType(name: string): never {
+    const known = this.catalog.programs().map((program) => program.type);
+    throw new IctError(`There is no program type ${name}; there are: ${known.sort().join(', ')}`, {
+      code: 'NOT_FOUND',
+      status: 404,
+    });
   }
 
   /** Creates a program of a type; `type` unknown → 412 listing what there is. */

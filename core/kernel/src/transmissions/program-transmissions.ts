@@ -1,4 +1,4 @@
-import { type Actor, IctError, invalid } from '@ictcore/contract';
+import { type Actor, invalid } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import type { z } from 'zod';
 import { Catalog } from '../boot/catalog';
@@ -58,11 +58,7 @@ export class ProgramTransmissions {
 
   private typeNamed(type: string): string {
     if (this.catalog.program(type)) return type;
-    const known = this.catalog.programs().map((program) => program.type);
-    throw new IctError(`There is no program type ${type}; there are: ${known.join(', ')}`, {
-      code: 'NOT_FOUND',
-      status: 404,
-    });
+    return this.programs.refuseType(type);
   }
 
   private partsOf(given: Readonly<Record<string, unknown>>): TransmissionParts {
