@@ -132,16 +132,16 @@ export class AccountService implements CrudService<AccountRead, AccountCreate, A
   }
 
   /**
-   * The account that stands for the caller where he names none: his newest active one, whatever its type (S60). A
-   * number assigned to him later so becomes his caller id, as in ICTCore.
-   *
-   * @throws 412 if he has no active account
+   * The newest active account of the caller's; of those, one that has what the channel needs goes first, so that a new
+   * extension does not take the sender from his mails. 412 if there is none (API section 10, Q18).
    */
-  async defaultAccountOf(actor: Actor, sql: Sql = this.database): Promise<number> {
+  async defaultAccountOf(actor: Actor, sql: Sql = this.database, needs?: 'phone' | 'email'): Promise<number> {
     const row = await firstRow<{ account_id: number }>(
       sql,
-      'select account_id from account where created_by = $1 and active = 1 order by account_id desc limit 1',
-      [actor.userId],
+      `select account_id from account where created_by = $1 and active = 1
+        order by case $2::text when 'phone' then phone is null when 'email' then email is null else false end,
+                 account_id desc limit 1`,
+      [actor.userId, needs ?? null],
     );
     if (row) return row.account_id;
     const message = 'you have no active account; ask an administrator to assign one to you, or create one';

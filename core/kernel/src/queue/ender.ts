@@ -70,10 +70,18 @@ export class Ender {
 
 /** The one line that every step writes: its name and how it ended (API section 3.7). */
 function stepFacts(attempt: Attempt, program: AnyProgram | undefined, outcome: FinalOutcome): Fact[] {
-  if (!program) return [];
-  const scheme = program.scheme(attempt.program_data ?? {});
-  const step = scheme.steps[scheme.start];
-  if (!step) return [];
+  const use = program && essentialStep(program, attempt);
+  if (!use) return [];
   const failure = outcome.kind !== 'delivered' && outcome.reason === 'timeout' ? 'timeout' : 'error';
-  return [{ type: 'application', name: step.use, data: outcome.kind === 'delivered' ? 'success' : failure }];
+  return [{ type: 'application', name: use, data: outcome.kind === 'delivered' ? 'success' : failure }];
+}
+
+/** The application that a one-shot program comes down to; none if its parameters no longer make a scheme. */
+function essentialStep(program: AnyProgram, attempt: Attempt): string | undefined {
+  try {
+    const scheme = program.scheme(attempt.program_data ?? {});
+    return scheme.steps[scheme.start]?.use;
+  } catch {
+    return undefined;
+  }
 }

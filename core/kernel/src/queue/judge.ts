@@ -1,4 +1,4 @@
-import type { AnyProgram, FailureReason, FinalOutcome, Verdict } from '@ictcore/contract';
+import type { AnyProgram, AttemptReport, FailureReason, FinalOutcome, Verdict } from '@ictcore/contract';
 
 /** An attempt's end as it is recorded. */
 export interface Judgement {
@@ -57,19 +57,27 @@ export function judge(input: JudgeInput): Judgement {
 }
 
 function verdictOf(input: JudgeInput, completed: boolean, reason: FailureReason | null, response: string): Verdict {
-  if (input.program?.judge) {
-    return input.program.judge(
-      {
-        status: completed ? 'completed' : 'failed',
-        reason,
-        response,
-        facts: input.outcome.facts ?? [],
-        connectedSeconds: input.connectedSeconds,
-      },
-      input.parameters,
-    );
+  const plain: Verdict = completed
+    ? { verdict: 'completed' }
+    : { verdict: 'failed', reason: reason ?? 'unknown', response };
+  if (!input.program?.judge) return plain;
+  const report: AttemptReport = {
+    status: completed ? 'completed' : 'failed',
+    reason,
+    response,
+    facts: input.outcome.facts ?? [],
+    connectedSeconds: input.connectedSeconds,
+  };
+  try {
+    return input.program.judge(report, input.parameters);
+  } catch (error) {
+    // A program that cannot judge must not leave the attempt without an end.
+    return {
+      verdict: 'failed',
+      reason: 'unknown',
+      response: `judge of ${input.program.type}: ${(error as Error).message}`,
+    };
   }
-  return completed ? { verdict: 'completed' } : { verdict: 'failed', reason: reason ?? 'unknown', response };
 }
 
 function delayOf(retry: RetryRule): number {

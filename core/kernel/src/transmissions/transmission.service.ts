@@ -206,9 +206,9 @@ export class TransmissionService {
     direction: string,
     tx: Tx,
   ): Promise<Parties> {
-    const accountId = await this.accountOf(actor, input.account_id, tx);
-    const contactId = await this.contactOf(actor, input, tx);
     const wanted = channel === 'email' ? 'email' : 'phone';
+    const accountId = await this.accountOf(actor, input.account_id, wanted, tx);
+    const contactId = await this.contactOf(actor, input, tx);
     if (direction === 'outbound') {
       const contact = await this.contacts.repository.get(actor, contactId, tx);
       if (!contact[wanted]) {
@@ -218,8 +218,13 @@ export class TransmissionService {
     return { account_id: accountId, contact_id: contactId };
   }
 
-  private async accountOf(actor: Actor, given: number | null | undefined, tx: Tx): Promise<number> {
-    if (given === undefined || given === null || given === -1) return this.accounts.defaultAccountOf(actor, tx);
+  private async accountOf(
+    actor: Actor,
+    given: number | null | undefined,
+    needs: 'phone' | 'email',
+    tx: Tx,
+  ): Promise<number> {
+    if (given === undefined || given === null || given === -1) return this.accounts.defaultAccountOf(actor, tx, needs);
     await this.accounts.repository.requireVisible(actor, 'account_id', [given], tx);
     return given;
   }
