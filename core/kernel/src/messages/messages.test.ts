@@ -12,6 +12,7 @@ import express from 'express';
 import yauzl from 'yauzl';
 import type { Config } from '../boot/config';
 import { Contact, ContactService } from '../contacts';
+import { ResourceDirectory } from '../database/resource-directory';
 import { buildRouter, errorHandler } from '../http/router';
 import { MediaStorage } from '../media';
 import { type TestKernelDatabase, testDatabase } from '../testing/test-database';
@@ -59,7 +60,7 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(os.tmpdir(), 'ictcore-messages-'));
   const config = { data_dir: folder, company: { name: 'Acme & Co', email: '', phone: '', address: '' } } as Config;
   storage = new MediaStorage(config, silent);
-  const contacts = new ContactService(db.database, config);
+  const contacts = new ContactService(db.database, config, new ResourceDirectory());
   templates = new TemplateService(db.database, config, contacts, new AttachmentStore(storage));
   texts = new TextService(db.database, config, contacts);
   messages = new KernelMessages(db.database, texts, templates);
