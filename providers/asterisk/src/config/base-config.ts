@@ -130,7 +130,7 @@ function pjsipConf({ sip }: AsteriskLayout): string {
 }
 
 /** Channel events go to disk as they happen: the truth about calls after the AMI link, or we, were away. */
-const CEL = `[general]
+export const CEL = `[general]
 enable=yes
 events=CHAN_START,ANSWER,HANGUP,USER_DEFINED
 dateformat=%s.%3q
@@ -147,7 +147,8 @@ const JOURNAL_COLUMNS = [
   'eventextra',
 ];
 
-const CEL_CUSTOM = `[mappings]
+/** The journal's columns: journal.ts reads them in this order. */
+export const CEL_CUSTOM = `[mappings]
 Journal.csv => ${JOURNAL_COLUMNS.map((name) => `\${CSV_QUOTE(\${${name}})}`).join(',')}
 `;
 

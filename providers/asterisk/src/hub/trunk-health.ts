@@ -1,0 +1,59 @@
+import type { Health } from '@ictcore/contract';
+import type { AmiLink } from '../ami/ami-link';
+import { field } from '../ami/ami-message';
+
+/** What Asterisk knows about a trunk. */
+export interface TrunkState {
+  /** `Reachable`, `Unreachable`, `NonQualified` (never probed), `Unknown` (not probed yet), '' (no such trunk). */
+  readonly contact: string;
+  readonly roundTripMs: number | undefined;
+  /** `Registered`, `Unregistered`, `Rejected`, ''. */
+  readonly registration: string;
+}
+
+/**
+ * Asks Asterisk about a trunk. PJSIPShowRegistrationsOutbound also returns the trunks' passwords: nothing of it but the
+ * status of this trunk leaves this function.
+ */
+export async function trunkState(ami: AmiLink, name: string): Promise<TrunkState> {
+  const [details, registrations] = await Promise.all([
+    ami.list({ action: 'PJSIPShowEndpoint', Endpoint: name }),
+    ami.list({ action: 'PJSIPShowRegistrationsOutbound' }),
+  ]);
+  const contact = details.find(({ event }) => event === 'ContactStatusDetail');
+  const usec = Number(contact && field(contact, 'roundtripusec'));
+  const registration = registrations.find((each) => field(each, 'objectname').startsWith(`${name}-reg-`));
+  return {
+    contact: contact ? field(contact, 'status') : '',
+    roundTripMs: usec > 0 ? usec / 1000 : undefined,
+    registration: registration ? field(registration, 'status') : '',
+  };
+}
+
+/** True once Asterisk has made up its mind about a trunk. */
+export function isSettled(state: TrunkState, registers: boolean): boolean {
+  if (state.contact === 'Unreachable') return true;
+  if (!['Reachable', 'NonQualified'].includes(state.contact)) return false;
+  return !registers || ['Registered', 'Rejected'].includes(state.registration);
+}
+
+/** The state as the kernel shows it. */
+export function healthOf(state: TrunkState, registers: boolean): Health {
+  const more = state.roundTripMs === undefined ? {} : { roundTripMs: state.roundTripMs };
+  if (state.contact === 'Unreachable') {
+    return { state: 'error', detail: 'the carrier does not answer SIP OPTIONS: check host and port, and the firewall' };
+  }
+  if (registers) {
+    return state.registration === 'Registered'
+      ? { state: 'registered', detail: 'registered at the carrier', ...more }
+      : { state: 'unregistered', detail: registrationDetail(state), ...more };
+  }
+  if (state.contact === 'Reachable') return { state: 'ok', detail: 'the carrier answers SIP OPTIONS', ...more };
+  if (state.contact === 'NonQualified') return { state: 'ok', detail: 'configured; not probed (qualify_seconds is 0)' };
+  return { state: 'error', detail: 'Asterisk has not probed the carrier yet' };
+}
+
+function registrationDetail({ registration }: TrunkState): string {
+  if (registration === 'Rejected') return 'the carrier refused the registration: check user name and password';
+  return 'not registered at the carrier yet';
+}
