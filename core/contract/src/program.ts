@@ -1,5 +1,6 @@
 import type { Actor } from './actor';
 import type { Channel, Direction } from './channel';
+import type { Party } from './order';
 import type { Fact, FailureReason } from './outcome';
 import type { Schema } from './schema';
 import type { ServiceToken } from './service';
@@ -44,6 +45,16 @@ export interface FollowUp {
   contactId?: number;
   tryAllowed?: number;
   title?: string;
+  /**
+   * Another address than the contact's: the owner's contact that has it is taken, or made if there is none. For
+   * notifications to whoever the program names.
+   */
+  to?: { email?: string; phone?: string };
+  /**
+   * True for the one answer to STOP, START or HELP: it leaves even if its destination is on the do-not-contact list
+   * (CTIA Messaging Principles 5.1.3: an opt-out is confirmed once).
+   */
+  answersKeyword?: boolean;
 }
 
 /** What a program may use while it is created or judged. */
@@ -59,6 +70,23 @@ export interface FinishedTransmission {
   contactId: number | null;
   direction: Direction;
   campaignId: number | null;
+  /** Facts of its last attempt (API section 3.7). */
+  facts?: readonly Fact[];
+  /** Our side, as it was when the attempt began. */
+  account?: Party;
+  /** The other side, as it was when the attempt began. */
+  contact?: Party;
+  /** What came in, where something did: words only, at most 10,000 characters each. */
+  received?: { subject?: string; text?: string };
+}
+
+/** Which inbound messages a program takes (API section 3.10). */
+export interface Receiving {
+  /**
+   * Which side of the message must be the account's own number (voice, fax, sms) or address (email). Default
+   * `destination`; `source` for mail that an account holder sends in to be passed on (emailtofax).
+   */
+  accountIs?: 'destination' | 'source';
 }
 
 /** A kind of sending or receiving: what `POST /programs/{type}` makes. */
@@ -73,6 +101,13 @@ export interface Program<P = unknown> {
    * recorded, and keep the rows they name from being deleted while the program is in use.
    */
   readonly parameters: Schema<P>;
+  /**
+   * Set by programs that inbound messages start. Their parameters hold `account_id` (a `resourceId('account')`) or, in
+   * its place, the account's `phone` or `email`, which the kernel turns into `account_id` when it stores them; with
+   * none of them the program takes what no other one does, for every account (needs `account_admin`). The kernel binds
+   * the program to the account's number or address, keeps that current, and refuses a second program for it with 409.
+   */
+  readonly receives?: Receiving;
   /** Turns what was asked into what is stored, e.g. an inline text into a row. Runs in the creating transaction. */
   prepare?(parameters: P, context: ProgramContext): Promise<P>;
   /** Pure: the same parameters give the same scheme. */

@@ -172,6 +172,11 @@ export interface ProviderDriver<S = unknown> {
   readonly simulated?: boolean;
   readonly receipts?: Partial<Record<Channel, ReceiptPolicy>>;
   /**
+   * True if its sessions answer webhooks. A server that only answers HTTP (role `api`) opens a session for a webhook
+   * only where this says so, since a session may log in somewhere that takes one login at a time.
+   */
+  readonly webhooks?: boolean;
+  /**
    * Opens a session. Called when a provider is first needed or its row has changed; may connect lazily. Must not throw
    * because the peer is away: report that through `check()`, `health` events and outcomes.
    */

@@ -6,6 +6,7 @@ import type { Ender } from './ender';
 import { ATTEMPT_CONTEXT, CLAIM, FREE_LOST_CLAIMS, LOST_STARTED, REQUEUE, START } from './engine.sql';
 import type { Node } from './node';
 import type { OrderBuilder } from './order-builder';
+import type { PolicyGate } from './policy-gate';
 import type { ProviderPool, Trunk } from './provider-pool';
 
 export interface DispatcherParts {
@@ -15,6 +16,7 @@ export interface DispatcherParts {
   node: Node;
   pool: ProviderPool;
   builder: OrderBuilder;
+  gate: PolicyGate;
   ender: Ender;
 }
 
@@ -132,7 +134,9 @@ export class Dispatcher {
   private async send(attempts: readonly Attempt[]): Promise<number> {
     const ready: Ready[] = [];
     const full: Attempt[] = [];
-    for (const item of await this.parts.builder.build(attempts)) {
+    const { allowed, refused } = await this.parts.gate.check(attempts, this.parts.database);
+    for (const { attempt, refusal } of refused) this.finish(attempt, this.parts.ender.end(attempt, refusal));
+    for (const item of await this.parts.builder.build(allowed)) {
       if ('refusal' in item) {
         this.finish(item.attempt, this.parts.ender.end(item.attempt, item.refusal));
         continue;

@@ -1,4 +1,4 @@
-import type { DriverEvent, Health, Logger } from '@ictcore/contract';
+import type { DriverEvent, Health, InboundMessage, Logger } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
@@ -8,12 +8,13 @@ import type { Sql } from '../database/sql';
 import type { TransmissionState } from '../transmissions/states';
 import { Dispatcher } from './dispatcher';
 import { Ender } from './ender';
-import { DUE, QUEUE_CHANNEL, RELEASE } from './engine.sql';
+import { DUE, PARK, QUEUE_CHANNEL, RELEASE } from './engine.sql';
 import type { Node } from './node';
 import { OrderBuilder } from './order-builder';
+import { PolicyGate } from './policy-gate';
 import { ProviderPool } from './provider-pool';
 import { Reaper } from './reaper';
-import { Recorder } from './recorder';
+import { callIdOf, Recorder } from './recorder';
 import { Reports } from './reports';
 
 /** Due transmissions released per tick and statement. */
@@ -29,6 +30,10 @@ export class Engine {
   private reaper: Reaper | undefined;
   private recorder: Recorder | undefined;
   private reports: Reports | undefined;
+  /** Where messages that come in go; set by the inbound module. Resolves when the message is stored. */
+  onInbound: (providerId: number, message: InboundMessage) => Promise<void> = async () => {
+    throw new Error('this server has no inbound side');
+  };
 
   constructor(
     @inject(Database) private readonly database: Database,
@@ -37,17 +42,20 @@ export class Engine {
     @inject(Catalog) private readonly catalog: Catalog,
     @inject(ProviderPool) readonly pool: ProviderPool,
     @inject(OrderBuilder) private readonly builder: OrderBuilder,
-  ) {}
+    @inject(PolicyGate) private readonly gate: PolicyGate,
+  ) {
+    // On every node: one that only answers HTTP hears of events by webhooks.
+    pool.onEvent = (providerId, event) => this.onDriverEvent(providerId, event);
+  }
 
   /** Begins to deliver on this node. */
   start(node: Node): void {
-    const { database, config, log, pool, builder, catalog } = this;
+    const { database, config, log, pool, builder, catalog, gate } = this;
     this.recorder = new Recorder(database, log);
     const ender = new Ender(this.recorder, catalog, config, () => void this.sweepReports());
     this.reports = new Reports(database, ender, log);
     this.reaper = new Reaper(database, node, ender, log);
-    this.dispatcher = new Dispatcher({ database, config, log, node, pool, builder, ender });
-    pool.onEvent = (providerId, event) => this.onDriverEvent(providerId, event);
+    this.dispatcher = new Dispatcher({ database, config, log, node, pool, builder, gate, ender });
     this.wake();
   }
 
@@ -112,21 +120,11 @@ export class Engine {
   }
 
   private async onDriverEvent(providerId: number, event: DriverEvent): Promise<void> {
-    if (event.kind === 'report') await this.reports?.handle(providerId, event);
-    else if (event.kind === 'health') await this.saveHealth(providerId, event);
-    else {
-      // Kept for administrators until programs that receive are there to take it.
-      await this.database.query(`insert into event (type, data) values ('message.unmatched', $1)`, [
-        JSON.stringify({
-          provider_id: providerId,
-          channel: event.channel,
-          from: event.from,
-          to: event.to,
-          ref: event.ref,
-          text: event.body.text ?? null,
-        }),
-      ]);
-    }
+    if (event.kind === 'health') await this.saveHealth(providerId, event);
+    else if (event.kind === 'inbound') await this.onInbound(providerId, event);
+    else if (this.reports) await this.reports.handle(providerId, event);
+    // A node without a dispatcher leaves the report to those that have one; their next tick takes it.
+    else await this.database.query(PARK, [providerId, [callIdOf(event.ref)], [JSON.stringify(event)]]);
   }
 
   /** Stores what a check or a driver said about a provider. */
