@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { IctError, z } from '@ictcore/contract';
+import { CHANNELS, FAILURE_REASONS, IctError, z } from '@ictcore/contract';
 
 /** Attaches the environment variable that sets a key. */
 function env<T extends z.ZodType>(name: string, description: string, schema: T): T {
@@ -173,6 +173,69 @@ export const configSchema = z.strictObject({
       address: env('ICTCORE_COMPANY_ADDRESS', 'For [company:address]', z.string().max(255).default('')),
     })
     .prefault({}),
+  media: z
+    .strictObject({
+      document_max_bytes: env(
+        'ICTCORE_MEDIA_DOCUMENT_MAX_BYTES',
+        'Bytes that the uploaded files of one fax document may have together',
+        int(1024, 2_147_483_647).default(26_214_400),
+      ),
+      document_max_pages: env(
+        'ICTCORE_MEDIA_DOCUMENT_MAX_PAGES',
+        'Pages that one fax document may have',
+        int(1, 10_000).default(500),
+      ),
+      recording_max_bytes: env(
+        'ICTCORE_MEDIA_RECORDING_MAX_BYTES',
+        'Bytes that the uploaded files of one recording may have together',
+        int(1024, 2_147_483_647).default(26_214_400),
+      ),
+      recording_max_seconds: env(
+        'ICTCORE_MEDIA_RECORDING_MAX_SECONDS',
+        'Seconds that one recording may last',
+        int(1, 86_400).default(1800),
+      ),
+      convert_wait: env(
+        'ICTCORE_MEDIA_CONVERT_WAIT',
+        'Seconds an upload is waited for before its id is answered with status "converting"',
+        z.coerce.number('must be a number').min(0).max(120).default(10),
+      ),
+      convert_timeout: env(
+        'ICTCORE_MEDIA_CONVERT_TIMEOUT',
+        'Seconds one conversion may take',
+        int(1, 3600).default(60),
+      ),
+      convert_memory: env(
+        'ICTCORE_MEDIA_CONVERT_MEMORY',
+        'MiB of memory one conversion may use',
+        int(256, 65_536).default(768),
+      ),
+      convert_workers: env(
+        'ICTCORE_MEDIA_CONVERT_WORKERS',
+        'Conversions at the same time; unset: one less than there are processors, at least 1',
+        int(1, 64).optional(),
+      ),
+      allow_unsandboxed_office: env(
+        'ICTCORE_MEDIA_ALLOW_UNSANDBOXED_OFFICE',
+        'Convert office documents although bubblewrap is missing: they can then read the files of this server',
+        flag.default(false),
+      ),
+    })
+    .prefault({}),
+  import: z
+    .strictObject({
+      max_bytes: env(
+        'ICTCORE_IMPORT_MAX_BYTES',
+        'Largest CSV file of contacts, in bytes',
+        int(1024, 107_374_182_400).default(1_073_741_824),
+      ),
+      max_rows: env(
+        'ICTCORE_IMPORT_MAX_ROWS',
+        'Most rows of a CSV file of contacts',
+        int(1, 100_000_000).default(5_000_000),
+      ),
+    })
+    .prefault({}),
   engine: z
     .strictObject({
       batch: env('ICTCORE_ENGINE_BATCH', 'Attempts a worker claims at once', int(1, 1000).default(100)),
@@ -200,6 +263,55 @@ export const configSchema = z.strictObject({
         'ICTCORE_ENGINE_RETRY_BACKOFF',
         'Factor by which the delay grows with each attempt',
         z.coerce.number().min(1).max(10).default(1),
+      ),
+    })
+    .prefault({}),
+  retry: z
+    .strictObject({
+      permanent: env(
+        'ICTCORE_RETRY_PERMANENT',
+        'Whether attempts that failed for good (no such destination, refused) are tried again too',
+        flag.default(false),
+      ),
+      causes: z
+        .partialRecord(
+          z.enum(CHANNELS),
+          z.partialRecord(
+            z.enum(FAILURE_REASONS),
+            z.strictObject({
+              retry: z.boolean(),
+              delay: int(0, 86_400).optional(),
+              backoff: z.coerce.number().min(1).max(10).optional(),
+            }),
+          ),
+        )
+        .default({})
+        .meta({
+          description:
+            'Whether and when to try again, by channel and cause (file only): {"voice": {"busy": {"retry": true, "delay": 30, "backoff": 2}}}',
+        }),
+    })
+    .prefault({}),
+  campaign: z
+    .strictObject({
+      default_cpm: env(
+        'ICTCORE_CAMPAIGN_DEFAULT_CPM',
+        'Attempts per minute of campaigns that name no cpm; 0: as fast as carriers take them',
+        int(0, 6000).default(2),
+      ),
+      broken_after: env(
+        'ICTCORE_CAMPAIGN_BROKEN_AFTER',
+        'Hand-overs in a row that fail because of the provider before a campaign counts as broken',
+        int(1, 100_000).default(20),
+      ),
+    })
+    .prefault({}),
+  schedule: z
+    .strictObject({
+      grace: env(
+        'ICTCORE_SCHEDULE_GRACE',
+        'Seconds by which a schedule may be late (server down) and still run; later ones expire',
+        int(10, 86_400).default(300),
       ),
     })
     .prefault({}),

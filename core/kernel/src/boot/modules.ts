@@ -1,11 +1,13 @@
 import type { ModelCtor } from 'sequelize-typescript';
 import { Account, accountsModule } from '../accounts';
 import { Contact, contactsModule } from '../contacts';
-import { messagesModule, Template, Text } from '../messages';
+import { Group, groupsModule } from '../groups';
+import { Document, messagesModule, Recording, Template, Text } from '../messages';
 import { Permission, permissionsModule } from '../permissions';
 import { ProgramRow, programsModule } from '../programs';
 import { Provider, providersModule } from '../providers';
 import { Role, rolesModule } from '../roles';
+import { statisticsModule } from '../statistics';
 import { Spool, SpoolResult, Transmission, transmissionsModule } from '../transmissions';
 import { User, usersModule } from '../users';
 import type { KernelModule } from './injection';
@@ -17,10 +19,12 @@ export const MODULES: readonly KernelModule[] = [
   permissionsModule,
   accountsModule,
   contactsModule,
+  groupsModule,
   messagesModule,
   providersModule,
   programsModule,
   transmissionsModule,
+  statisticsModule,
 ];
 
 /** Sequelize's models of all of them. */
@@ -30,8 +34,11 @@ export const MODELS: ModelCtor[] = [
   Permission,
   Account,
   Contact,
+  Group,
   Template,
   Text,
+  Document,
+  Recording,
   Provider,
   ProgramRow,
   Transmission,

@@ -7,6 +7,11 @@ const groupsOfContact = `(select coalesce(jsonb_agg(jsonb_build_object('group_id
     order by g.group_id), '[]') from contact_link l join contact_group g using (group_id)
   where l.contact_id = t.contact_id)`;
 
+/** Condition on a contact `t`: it is in a group whose id compares like this (`= ?`). */
+export function inGroup(compares: string): string {
+  return `t.contact_id in (select l.contact_id from contact_link l where l.group_id ${compares})`;
+}
+
 const listed = {
   ...columns('contact_id', 'first_name', 'last_name', 'phone', 'email', 'address'),
   ...columns('custom1', 'custom2', 'custom3', 'description'),
@@ -23,10 +28,7 @@ export const contactSpec: ResourceSpec = {
   fields: { ...listed, groups: groupsOfContact },
   listFields: Object.keys(listed),
   filters: {
-    group_id: {
-      kind: 'linked',
-      sql: 't.contact_id in (select l.contact_id from contact_link l where l.group_id = any(?::int8[]))',
-    },
+    group_id: { kind: 'linked', sql: inGroup },
     contact_id: { kind: 'exact', value: 'int', sql: 't.contact_id' },
     email: { kind: 'exact', value: 'folded', sql: 'lower(t.email)' },
     phone: { kind: 'endsWith', sql: 't.phone' },

@@ -101,9 +101,13 @@ function addFilter(conditions: Conditions, filter: Filter, value: string | numbe
       conditions.add(`${filter.sql} = any(?::${filter.value === 'int' ? 'int8' : 'text'}[])`, wanted);
       return;
     }
-    case 'linked':
-      conditions.add(filter.sql, String(value).split(','));
+    case 'linked': {
+      const ids = String(value).split(',');
+      // Of one id PostgreSQL knows that its links are distinct, and walks them in order instead of collecting them.
+      if (ids.length === 1) conditions.add(filter.sql('= ?::int8'), ids[0]);
+      else conditions.add(filter.sql('= any(?::int8[])'), ids);
       return;
+    }
     case 'contains':
       conditions.add(`${filter.sql} ilike ?`, `%${likeText(value)}%`);
       return;

@@ -2,8 +2,8 @@
 export type Filter =
   /** Equal. `value` says what is accepted; a comma list means any of them. `folded`: compared in lower case. */
   | { kind: 'exact'; value: 'int' | 'text' | 'folded'; sql: string }
-  /** Linked with any of these rows: a condition in which `?` stands for the array of ids. */
-  | { kind: 'linked'; sql: string }
+  /** Linked with any of these rows; the condition is made from how their id must compare: `= $1` or `= any ($1)`. */
+  | { kind: 'linked'; sql: (compares: string) => string }
   /** Case-insensitive part of the text, its end or its beginning. */
   | { kind: 'contains' | 'endsWith' | 'startsWith'; sql: string }
   /** Any bit in common (`service_flag`). */

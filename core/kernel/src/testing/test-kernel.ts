@@ -27,6 +27,9 @@ import { testDatabase } from './test-database';
 /** May see and do everything; the administrator whom bootstrap made. */
 export const ADMIN: Actor = { userId: 1, username: 'admin', can: () => true };
 
+/** Of the administrator whom bootstrap made. */
+export const ADMIN_PASSWORD = 'correct horse battery staple';
+
 /** How the fake carrier answers one order. */
 export type Answer = (order: Order, context: DriverContext, signal: AbortSignal) => Promise<Outcome> | Outcome;
 
@@ -90,6 +93,7 @@ export interface TestKernelOptions {
 export class TestKernel {
   readonly log: string[] = [];
   private readonly kernels: { kernel: Kernel; dataDir: string }[] = [];
+  private readonly bases = new Map<Kernel, string | null>();
 
   private constructor(
     readonly database: Database,
@@ -120,7 +124,7 @@ export class TestKernel {
       config: configSchema.parse({
         port: 0,
         data_dir: dataDir,
-        admin_password: 'correct horse battery staple',
+        admin_password: ADMIN_PASSWORD,
         secret_key: Buffer.alloc(32, 3).toString('base64'),
         stop_timeout: 1,
         database_pool: 4,
@@ -136,12 +140,19 @@ export class TestKernel {
       searchFolders: [],
     });
     this.kernels.push({ kernel, dataDir });
-    await kernel.boot();
+    this.bases.set(kernel, (await kernel.boot()).url);
     return kernel;
   }
 
   engine(kernel = this.kernels[0]?.kernel): Engine {
     return (kernel as Kernel).container.resolve(Engine);
+  }
+
+  /** Where this kernel answers HTTP; its administrator is `admin` with {@link ADMIN_PASSWORD}. */
+  base(kernel = this.kernel): string {
+    const base = this.bases.get(kernel);
+    if (!base) throw new Error('this kernel answers no HTTP');
+    return base;
   }
 
   get kernel(): Kernel {
