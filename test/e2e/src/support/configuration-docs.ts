@@ -104,6 +104,10 @@ function allowed(path: readonly string[]): string {
   if (property.type === 'boolean') return '`true`, `false`';
   if (property.type === 'array') return 'list';
   if (property.type === 'string') return textRule(property);
+  if (property.type === 'object') return 'object';
+  if (property.minimum === undefined || property.maximum === undefined) {
+    throw new Error(`${path.join('.')}: a ${property.type} without bounds; say in WORDS what is allowed`);
+  }
   const kind = property.type === 'integer' ? 'whole number' : 'number';
   return `${kind} ${property.minimum} to ${property.maximum}`;
 }
