@@ -11,6 +11,7 @@ import {
   definePlugin,
   type Logger,
 } from '@ictcore/contract';
+import { MediaConverter } from '@ictcore/media';
 import { type DependencyContainer, container as root } from 'tsyringe';
 import { AccountSettingCatalog } from '../accounts';
 import { Database } from '../database/database';
@@ -20,6 +21,7 @@ import { createApp, type Listening, listen } from '../http/app';
 import { docsRouter } from '../http/docs';
 import { buildOpenApi } from '../http/openapi';
 import { MediaStorage } from '../media/storage';
+import { Conversions } from '../messages';
 import { Clock } from '../queue/clock';
 import { Engine } from '../queue/engine';
 import { Node } from '../queue/node';
@@ -110,6 +112,7 @@ export class Kernel {
     const { adminPassword } = await this.bootstrap(database);
     const node = await this.registerNode(database);
     await this.startIdentity();
+    await this.startMedia(node);
     await this.host.start();
     this.undo.push({ what: 'plugins', stop: () => this.host.stop() });
     this.fillCatalogs();
@@ -134,6 +137,7 @@ export class Kernel {
     const { config, log } = this.options;
     this.container.registerInstance(Database, database);
     this.container.registerInstance(SecretBox, new SecretBox(loadMasterKey(config.secret_key, config.data_dir)));
+    this.container.registerInstance(MediaConverter, openConverter(config));
     this.container.register(CONFIG, { useValue: config });
     this.container.register(LOG, { useValue: log });
     const services = this.container.resolve(Services);
@@ -203,6 +207,13 @@ export class Kernel {
     await identity.listen();
     this.undo.push({ what: 'identity', stop: () => identity.close() });
     this.undo.push({ what: 'media', stop: () => this.container.resolve(MediaStorage).settle() });
+  }
+
+  /** From here on uploads are converted, first those that a crash has left. */
+  private async startMedia(node: Node): Promise<void> {
+    const conversions = this.container.resolve(Conversions);
+    this.undo.push({ what: 'conversions', stop: () => conversions.stop() });
+    await conversions.start(node.id);
   }
 
   private fillCatalogs(): void {
@@ -294,4 +305,15 @@ export class Kernel {
     }
     await this.container.dispose();
   }
+}
+
+/** The one converter of this kernel. */
+function openConverter({ data_dir, media }: Config): MediaConverter {
+  return new MediaConverter({
+    scratchRoot: path.join(data_dir, 'tmp', 'conversions'),
+    timeMs: media.convert_timeout * 1000,
+    memoryBytes: media.convert_memory * 1024 * 1024,
+    allowUnsandboxedOffice: media.allow_unsandboxed_office,
+    ...(media.convert_workers !== undefined && { workers: media.convert_workers }),
+  });
 }

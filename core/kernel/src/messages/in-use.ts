@@ -38,3 +38,19 @@ export async function refuseWhileInUse(
       'wait for them or delete them first',
   );
 }
+
+const PROCESSING = `
+  select x.transmission_id
+    from program_resource r
+    join transmission x on x.program_id = r.program_id
+   where r.resource_type = $1 and r.resource_id = $2 and x.status in ('processing', 'initializing')
+   limit 1`;
+
+/** Refuses to change what a running transmission is sending: 423 naming it. */
+export async function refuseWhileProcessing(kind: MessageKind, id: number, sql: Sql): Promise<void> {
+  const [user] = await sql.query<{ transmission_id: number }>(PROCESSING, [kind, id]);
+  if (!user) return;
+  throw wrongState(
+    `Transmission ${user.transmission_id} is sending this ${kind}; change it when that has ended, or make a new one`,
+  );
+}

@@ -13,10 +13,13 @@ import { ContactService } from '../contacts';
 import { Database, type Tx } from '../database/database';
 import type { ListQuery } from '../database/list-query';
 import { OwnedRepository } from '../database/owned-repository';
+import { refuseUnready } from '../messages/readiness';
 import { ProgramService } from '../programs';
 import { channelOf } from '../queue/attempt';
 import { Engine, LANE } from '../queue/engine';
 import { ProviderPool } from '../queue/provider-pool';
+import { type Plan, planOf } from '../schedules/schedule.schema';
+import { ScheduleService } from '../schedules/schedule.service';
 import { SENDABLE, type TransmissionState } from './states';
 import { Transmission } from './transmission.model';
 import {
@@ -44,6 +47,7 @@ export class TransmissionService {
     @inject(ProgramService) private readonly programs: ProgramService,
     @inject(ProviderPool) private readonly pool: ProviderPool,
     @inject(Engine) private readonly engine: Engine,
+    @inject(ScheduleService) private readonly schedules: ScheduleService,
   ) {
     this.repository = new OwnedRepository(database, transmissionSpec, database.sequelize.getRepository(Transmission));
   }
@@ -97,6 +101,7 @@ export class TransmissionService {
       tx,
     );
     if (input.send) await this.sendIn(actor, id, tx);
+    else if (input.schedule) await this.scheduleIn(actor, id, planOf(input.schedule), tx);
     return id;
   }
 
@@ -127,15 +132,45 @@ export class TransmissionService {
     });
   }
 
-  /** S63: hidden, not lost. */
+  /** S63: hidden, not lost. One that waits in a campaign will not be sent: the campaign counts it as invalid. */
   remove(actor: Actor, id: number): Promise<void> {
     return this.database.transaction(async (tx) => {
       const row = await this.repository.lock(actor, id, tx);
       if (row.status === 'processing' || row.status === 'initializing') {
         throw wrongState('The transmission is being processed; try again when it has ended');
       }
-      await this.repository.update(actor, id, { is_deleted: 1, next_run: null }, tx);
+      await this.schedules.cancel('transmission', id, null, tx);
+      const waits = row.status === 'pending' || row.status === 'pending_retry';
+      const ended = row.campaign_id !== null && waits ? { status: 'invalid', response: 'canceled' } : {};
+      await this.repository.update(actor, id, { is_deleted: 1, next_run: null, ...ended }, tx);
     });
+  }
+
+  /** S67: sends it at a time; replaces an earlier schedule. Returns the task's id. */
+  schedule(actor: Actor, id: number, plan: Plan): Promise<number> {
+    return this.database.transaction((tx) => this.scheduleIn(actor, id, plan, tx));
+  }
+
+  /** S68, within the caller's transaction. */
+  async unscheduleIn(actor: Actor, id: number, tx: Tx): Promise<void> {
+    await this.repository.lock(actor, id, tx);
+    await this.schedules.cancel('transmission', id, null, tx);
+    // In a campaign it is the campaign's turn again; elsewhere nothing will send it. A retry keeps its time.
+    await tx.query(
+      `update transmission set next_run = case when campaign_id is null then null else now() end
+        where transmission_id = $1 and status <> 'pending_retry' and next_run is not null`,
+      [id],
+    );
+  }
+
+  /**
+   * What a schedule does when it is due. A recurring one sends a copy each time after the first: what has been delivered
+   * is final. Call `engine.wake()` after the commit.
+   */
+  async sendScheduledIn(actor: Actor, id: number, recurring: boolean, tx: Tx): Promise<void> {
+    const row = await this.repository.lock(actor, id, tx);
+    const again = recurring && row.status === 'completed' && row.is_deleted === 0;
+    await this.sendIn(actor, again ? await this.cloneIn(actor, id, tx) : id, tx);
   }
 
   /** S64, S65: begins an attempt and answers its spool id at once. */
@@ -147,22 +182,34 @@ export class TransmissionService {
 
   /** S66: the same once more, not sent; it belongs to the caller and to no campaign. */
   clone(actor: Actor, id: number): Promise<number> {
-    return this.database.transaction(async (tx) => {
-      const { title, program_id, contact_id, account_id, service_flag, origin, direction, try_allowed, retry_delay } =
-        await this.repository.get(actor, id, tx);
-      const values = {
-        title,
-        program_id,
-        contact_id,
-        account_id,
-        service_flag,
-        origin,
-        direction,
-        try_allowed,
-        retry_delay,
-      };
-      return this.repository.insert(actor, values, tx);
-    });
+    return this.database.transaction((tx) => this.cloneIn(actor, id, tx));
+  }
+
+  private async cloneIn(actor: Actor, id: number, tx: Tx): Promise<number> {
+    const { title, program_id, contact_id, account_id, service_flag, origin, direction, try_allowed, retry_delay } =
+      await this.repository.get(actor, id, tx);
+    const values = {
+      title,
+      program_id,
+      contact_id,
+      account_id,
+      service_flag,
+      origin,
+      direction,
+      try_allowed,
+      retry_delay,
+    };
+    return this.repository.insert(actor, values, tx);
+  }
+
+  private async scheduleIn(actor: Actor, id: number, plan: Plan, tx: Tx): Promise<number> {
+    const row = await this.repository.lock(actor, id, tx);
+    if (row.is_deleted === 1) throw wrongState('The transmission is deleted');
+    if (!SENDABLE.includes(row.status as TransmissionState)) throw wrongState(`The transmission is ${row.status}`);
+    const target = { type: 'transmission', action: 'send', id, accountId: row.account_id } as const;
+    const taskId = await this.schedules.put(actor, target, plan, tx);
+    await this.repository.update(actor, id, { next_run: plan.dueAt }, tx);
+    return taskId;
   }
 
   private async sendIn(actor: Actor, id: number, tx: Tx): Promise<number> {
@@ -176,6 +223,7 @@ export class TransmissionService {
     if (row.program_id === null) throw wrongState('Its program is deleted; make a new transmission');
     if (row.contact_id === null) throw wrongState('Its contact is deleted; make a new transmission');
     if (row.account_id === null) throw wrongState('Its account is deleted; make a new transmission');
+    await refuseUnready(tx, row.program_id);
     const channel = channelOf(row.service_flag);
     if ((await this.pool.candidates(channel)).length === 0) {
       throw new IctError(`No provider available for ${channel}; add one or enable one`, {
