@@ -95,6 +95,22 @@ describeWithPeer(['kannel', 'smsc'], 'kannel towards a real Kannel', () => {
     expect(parts.map(({ registeredDelivery }) => registeredDelivery)).toEqual([1, ...segments.slice(1).map(() => 0)]);
   });
 
+  test('a text longer than Kannel’s max-messages is refused, because Kannel cuts it off and says nothing', async () => {
+    const text = `${'x'.repeat(153 * 10)}the end`;
+    expect(await opened.send('+447', text, { segments: 11 })).toMatchObject({
+      kind: 'refused',
+      reason: 'media_rejected',
+    });
+    expect(smsc.submits.length).toBe(before);
+    await opened.close();
+    opened = await openSession(kannel.port, webhooks, { max_messages: 11 });
+    expect(await opened.send('+447', text, { segments: 11 })).toMatchObject({ kind: 'accepted' });
+    const parts = await submits(10);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(smsc.submits.length).toBe(before + 10);
+    expect(parts.map(({ hex }) => hex).join('')).not.toContain(Buffer.from('the end').toString('hex'));
+  });
+
   test('a message that does not arrive, and one that the carrier refuses', async () => {
     await smsc.set({ statusOf: { '4411': 'UNDELIV' }, refuse: { '4412': 0x0b } });
     expect(await final(refOf(await opened.send('4411')))).toMatchObject({

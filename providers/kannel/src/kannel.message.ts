@@ -30,6 +30,9 @@ export function queryOf(
   if (to === undefined) return refused('invalid_destination', `${order.to.phone ?? 'no number'} cannot be dialled`);
   const from = settings.source_addr ?? order.from.phone ?? '';
   if (from.length > MAX_SENDER) return refused('rejected', `${from} is too long for a sender`);
+  if (order.segments > settings.max_messages) {
+    return refused('media_rejected', `${order.segments} parts, more than Kannel's max-messages`);
+  }
   const text = textOf(order);
   if (text === undefined) return refused('media_rejected', 'a binary message of characters above U+00FF');
   const fields: [string, string][] = [['to', to]];

@@ -35,6 +35,10 @@ export const kannelSettings = z.object({
   validity_period: z.int().min(60).max(2_592_000).optional().meta({
     description: 'Seconds that a message may be on its way; the carrier’s own default if not set',
   }),
+  max_messages: z.int().min(1).max(255).default(10).meta({
+    description:
+      'max-messages of the sendsms-user in kannel.conf. Kannel cuts off what is longer and says nothing, so longer texts are refused',
+  }),
   max_connections: z.int().min(1).max(100).default(10).meta({ description: 'Requests at once' }),
   per_second: z.number().positive().max(10_000).optional().meta({ description: 'Most messages per second' }),
   timeout_seconds: z.number().min(0.1).max(120).default(15).meta({ description: 'Longest wait for an answer' }),
