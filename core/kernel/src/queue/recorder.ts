@@ -1,6 +1,7 @@
 import type { Fact, FinalOutcome, Logger, ReceiptPolicy } from '@ictcore/contract';
 import type { Database } from '../database/database';
 import { isDatabaseAway } from '../database/database-errors';
+import type { Sql } from '../database/sql';
 import { RECORD } from './engine.sql';
 import type { Judgement } from './judge';
 
@@ -117,9 +118,18 @@ export class Recorder {
     }
   }
 
-  private async write(entries: readonly Entry[]): Promise<Set<number>> {
+  private write(entries: readonly Entry[]): Promise<Set<number>> {
+    return writeEntries(this.database, entries);
+  }
+}
+
+/**
+ * Records entries at once, in the caller's transaction where `sql` is one. At most one entry per attempt. Returns the
+ * spool ids of those that have changed.
+ */
+export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<Set<number>> {
     const facts = entries.flatMap((entry) => entry.facts.map((fact) => ({ ...fact, spoolId: entry.spoolId })));
-    const rows = await this.database.query<{ spool_id: number }>(RECORD, [
+    const rows = await sql.query<{ spool_id: number }>(RECORD, [
       entries.map((entry) => entry.spoolId),
       entries.map((entry) => entry.status),
       entries.map((entry) => clean(entry.response)),
@@ -137,7 +147,6 @@ export class Recorder {
       facts.map((fact) => clean(fact.data)),
     ]);
     return new Set(rows.map((row) => row.spool_id));
-  }
 }
 
 /** A carrier's id as it is stored and looked up: bounded, because it is indexed. */
