@@ -128,25 +128,25 @@ export class Recorder {
  * spool ids of those that have changed.
  */
 export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise<Set<number>> {
-    const facts = entries.flatMap((entry) => entry.facts.map((fact) => ({ ...fact, spoolId: entry.spoolId })));
-    const rows = await sql.query<{ spool_id: number }>(RECORD, [
-      entries.map((entry) => entry.spoolId),
-      entries.map((entry) => entry.status),
-      entries.map((entry) => clean(entry.response)),
-      entries.map((entry) => entry.reason),
-      entries.map((entry) => (entry.callId === null ? null : callIdOf(entry.callId))),
-      entries.map((entry) => entry.amount),
-      entries.map((entry) => (entry.receipt ? entry.receipt.timeoutMs / 1000 : null)),
-      entries.map((entry) => entry.receipt?.becomes ?? null),
-      entries.map((entry) => entry.judgement?.transmissionStatus ?? null),
-      entries.map((entry) => (entry.judgement ? clean(entry.judgement.transmissionResponse) : null)),
-      entries.map((entry) => entry.judgement?.retryIn ?? null),
-      facts.map((fact) => fact.spoolId),
-      facts.map((fact) => fact.type),
-      facts.map((fact) => clean(fact.name).slice(0, 80)),
-      facts.map((fact) => clean(fact.data)),
-    ]);
-    return new Set(rows.map((row) => row.spool_id));
+  const facts = entries.flatMap((entry) => entry.facts.map((fact) => ({ ...fact, spoolId: entry.spoolId })));
+  const rows = await sql.query<{ spool_id: number }>(RECORD, [
+    entries.map((entry) => entry.spoolId),
+    entries.map((entry) => entry.status),
+    entries.map((entry) => clean(entry.response)),
+    entries.map((entry) => entry.reason),
+    entries.map((entry) => (entry.callId === null ? null : callIdOf(entry.callId))),
+    entries.map((entry) => entry.amount),
+    entries.map((entry) => (entry.receipt ? entry.receipt.timeoutMs / 1000 : null)),
+    entries.map((entry) => entry.receipt?.becomes ?? null),
+    entries.map((entry) => entry.judgement?.transmissionStatus ?? null),
+    entries.map((entry) => (entry.judgement ? clean(entry.judgement.transmissionResponse) : null)),
+    entries.map((entry) => entry.judgement?.retryIn ?? null),
+    facts.map((fact) => fact.spoolId),
+    facts.map((fact) => fact.type),
+    facts.map((fact) => clean(fact.name).slice(0, 80)),
+    facts.map((fact) => clean(fact.data)),
+  ]);
+  return new Set(rows.map((row) => row.spool_id));
 }
 
 /** A carrier's id as it is stored and looked up: bounded, because it is indexed. */
