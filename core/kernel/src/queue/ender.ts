@@ -11,6 +11,7 @@ import type { Config } from '../boot/config';
 import type { Attempt } from './attempt';
 import { judge } from './judge';
 import { finalEntry, type Recorder } from './recorder';
+import { essentialSteps } from './steps/chain';
 
 /** What is recorded where nobody knows whether a message left (API section 3.3; DESIGN section 4). */
 export const UNKNOWN_OUTCOME = 'unknown_outcome';
@@ -79,8 +80,7 @@ function stepFacts(attempt: Attempt, program: AnyProgram | undefined, outcome: F
 /** The application that a one-shot program comes down to; none if its parameters no longer make a scheme. */
 function essentialStep(program: AnyProgram, attempt: Attempt): string | undefined {
   try {
-    const scheme = program.scheme(attempt.program_data ?? {});
-    return scheme.steps[scheme.start]?.use;
+    return essentialSteps(program.scheme(attempt.program_data ?? {}))[0]?.use;
   } catch {
     return undefined;
   }

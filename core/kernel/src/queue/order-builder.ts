@@ -5,9 +5,12 @@ import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
 import { normalizePhone } from '../contacts/phone';
 import type { Attempt } from './attempt';
+import { essentialSteps } from './steps/chain';
 import { EmailSend } from './steps/email-send';
+import { FaxSend } from './steps/fax-send';
 import { SmsSend } from './steps/sms-send';
 import type { OneShotStep, StepInput } from './steps/step';
+import { VoicePlay } from './steps/voice-play';
 import { tokenContext } from './token-context';
 
 /** An attempt ready to be handed over, or the reason why it never can be. */
@@ -26,10 +29,15 @@ export class OrderBuilder {
     @inject(CONFIG) private readonly config: Config,
     @inject(SmsSend) sms: SmsSend,
     @inject(EmailSend) email: EmailSend,
+    @inject(FaxSend) fax: FaxSend,
+    @inject(VoicePlay) voice: VoicePlay,
   ) {
     this.steps = new Map<string, OneShotStep>([
       ['sms_send', sms],
       ['email_send', email],
+      ['fax_send', fax],
+      ['voice_play', voice],
+      ['amd', voice],
     ]);
   }
 
@@ -74,7 +82,8 @@ export class OrderBuilder {
     } catch (error) {
       return refuse(`program ${attempt.program_type} cannot use its parameters: ${(error as Error).message}`);
     }
-    const first = scheme.steps[scheme.start];
+    const steps = essentialSteps(scheme);
+    const [first] = steps;
     const step = first && this.steps.get(first.use);
     if (!first || !step) return refuse(`step ${first?.use ?? scheme.start} cannot be carried out by this server`);
     const { from, to } = this.parties(attempt);
@@ -88,7 +97,7 @@ export class OrderBuilder {
       to,
     };
     const tokens = tokenContext(attempt, this.config);
-    return { step, input: { attempt, base, parameters: first.with, tokens } };
+    return { step, input: { attempt, base, steps, parameters: first.with, tokens } };
   }
 
   /** API 3.1: outbound goes from account to contact, inbound (a notification) from contact to account. */

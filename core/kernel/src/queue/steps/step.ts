@@ -1,4 +1,4 @@
-import type { Order, OrderBase, Refused } from '@ictcore/contract';
+import type { Order, OrderBase, Refused, SchemeStep } from '@ictcore/contract';
 import type { TokenContext } from '../../messages/tokens';
 import type { Attempt } from '../attempt';
 
@@ -6,6 +6,8 @@ import type { Attempt } from '../attempt';
 export interface StepInput {
   attempt: Attempt;
   base: OrderBase;
+  /** The essential steps of the program's scheme, in order (see `chain.ts`); this one is the first. */
+  steps: readonly SchemeStep[];
   /** The step's own parameters from the program's scheme. */
   parameters: Readonly<Record<string, unknown>>;
   tokens: TokenContext;
