@@ -24,6 +24,7 @@ export function serverVersion(): string {
 export async function startServer(environment: NodeJS.ProcessEnv, cwd: string): Promise<RunningServer> {
   const config = loadConfig(environment, cwd);
   const log = createLogger(config.log_level, process.stderr);
+  surviveStrayErrors(log);
   const instance = prepareDataDir(config.data_dir);
   const lock = await lockDataDir(config.data_dir);
   let postgres: EmbeddedPostgres | undefined;
@@ -64,4 +65,18 @@ async function startPostgres(config: Config, log: Logger): Promise<EmbeddedPostg
   );
   postgres.onUp(({ pid }) => log.info({ pid }, 'the embedded PostgreSQL is up again'));
   return postgres;
+}
+
+/**
+ * A promise that a plugin rejects and nobody looks at must not take the server with it: it is logged, and what is
+ * committed stands whatever becomes of the rest. An exception that nobody catches may have left anything behind, so
+ * that one still ends the process; the next start takes over.
+ */
+function surviveStrayErrors(log: Logger): void {
+  process.on('unhandledRejection', (reason) => {
+    log.error({ error: reason }, 'a promise was rejected and nobody looked; the server goes on');
+  });
+  process.on('uncaughtExceptionMonitor', (error) =>
+    log.error({ error }, 'an exception that nobody caught ends the server'),
+  );
 }

@@ -193,6 +193,30 @@ describe('the server on an external database', () => {
   }, 60_000);
 });
 
+it('goes on when a plugin rejects a promise that nobody looks at, and says so in the log', async () => {
+  const folder = temporary();
+  writeFileSync(
+    path.join(folder, 'package.json'),
+    JSON.stringify({ name: 'acme-stray', main: 'i.cjs', ictcore: { api: '^1' } }),
+  );
+  writeFileSync(
+    path.join(folder, 'i.cjs'),
+    `exports.plugin = { name: 'acme-stray', version: '1.0.0', api: '^1', setup() {},
+       async start() { setTimeout(() => Promise.reject(new Error('stray words')), 50); } };`,
+  );
+  const server = await RunningServer.start({ env: { ICTCORE_PLUGINS: folder } });
+  try {
+    await eventually(
+      async () => server.log,
+      (log) => log.includes('stray words'),
+    );
+    expect((await server.admin().request('GET', '/health')).status).toBe(200);
+  } finally {
+    await server.dispose();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 describe('wrong configuration is refused with the name of the key', () => {
   const wrong: [string, Record<string, string>, string][] = [
     ['a port that is no number', { ICTCORE_PORT: 'eighty' }, 'ICTCORE_PORT'],
