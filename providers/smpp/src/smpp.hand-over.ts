@@ -32,8 +32,9 @@ export class HandOver {
   /** Hands the message over. Throws where nobody knows whether the carrier has it. */
   async run(message: Outgoing, signal: AbortSignal): Promise<Outcome> {
     const { registered_delivery, receipt_parts } = this.settings;
-    const awaitsAll = registered_delivery === 'receipt' && (receipt_parts === 'all' || message.bodies.length === 1);
-    if (awaitsAll && message.segments > 1) this.group = this.ledger.begin(message.segments);
+    const awaitsAll = receipt_parts === 'all' || message.bodies.length === 1;
+    if (registered_delivery !== 'none' && awaitsAll && message.segments > 1)
+      this.group = this.ledger.begin(message.segments);
     try {
       for (const [index, body] of message.bodies.entries()) {
         if (message.bodies.length > 1) this.note = `part ${index + 1} of ${message.bodies.length}: `;

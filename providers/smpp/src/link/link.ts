@@ -72,7 +72,7 @@ export class Link {
 
   /** Ends this connection and binds anew: the peer does not know us as bound any more. */
   rebind(reason: string): void {
-    this.connection?.close(reason);
+    if (this.connection) void this.retire(this.connection, reason);
   }
 
   /** Waits for open answers, unbinds and closes. Resolves even if the peer is gone. */
@@ -97,7 +97,7 @@ export class Link {
     this.retry = undefined;
     const handler = {
       onMessage: this.events.onMessage,
-      onUnbind: (connection: Connection) => void this.unboundByPeer(connection),
+      onUnbind: (connection: Connection) => void this.retire(connection, 'the peer unbound'),
       onClose: (reason: string, connection: Connection) => this.ended(reason, connection),
     };
     try {
@@ -116,10 +116,11 @@ export class Link {
     }
   }
 
-  private async unboundByPeer(connection: Connection): Promise<void> {
+  /** Sends nothing more on a connection, waits for the answers that are on their way, and closes it. */
+  private async retire(connection: Connection, reason: string): Promise<void> {
     if (this.connection === connection) this.queue.detach();
     await this.queue.drained(DRAIN_MS);
-    connection.close('the peer unbound');
+    connection.close(reason);
   }
 
   private ended(reason: string, connection: Connection): void {
