@@ -11,7 +11,7 @@ export interface CheckHost {
   /** Takes what the centre delivers to the checking connection: a transceiver gets its share at once. */
   onMessage(pdu: MessagePdu, connection: Connection): void;
   onConnectionEnd(connection: Connection): void;
-  /** True if the session's own link is bound. */
+  /** True if a session of this provider is bound. */
   bound(): boolean;
 }
 

@@ -232,6 +232,34 @@ describe('smpp towards peers that misbehave', () => {
     await until('the rest', () => answers(ESME.ROK) === 1000);
   });
 
+  test('a centre that allows one link: a check of a bound provider says so, and makes no other', async () => {
+    let binds = 0;
+    await start({
+      on: (pdu, peer) => {
+        if (pdu.command !== COMMAND.bind_transceiver || ++binds === 1) return false;
+        const body = { systemId: '', tlvs: NO_TLVS };
+        peer.send({ command: COMMAND.bind_transceiver_resp, status: ESME.RALYBND, sequence: pdu.sequence, body });
+        return true;
+      },
+    });
+    await bound();
+    const other = await openSession(smsc.port, {}, { context: opened.context });
+    expect(await other.session.check(AbortSignal.timeout(3000))).toMatchObject({
+      state: 'ok',
+      detail: expect.stringContaining('allows no second link'),
+    });
+    await other.close();
+    expect(binds).toBe(2);
+    await opened.close();
+    const alone = await openSession(smsc.port);
+    expect(await alone.session.check(AbortSignal.timeout(3000))).toMatchObject({
+      state: 'error',
+      detail: expect.stringContaining('Another client is bound'),
+    });
+    await alone.close();
+    expect(binds).toBe(3);
+  });
+
   test('a peer that takes connections and never answers a bind', async () => {
     const silent = createServer((socket) => void socket.resume().on('error', () => undefined));
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

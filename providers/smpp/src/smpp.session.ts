@@ -23,6 +23,12 @@ const SHUTTING_DOWN_MS = 1000;
 /** Longest wait at the end for deliveries that the kernel is still storing, in milliseconds. */
 const CLOSE_GRACE_MS = 2000;
 
+/**
+ * Pause between opening and binding, in milliseconds, unless there is something to send: a session that is opened for a
+ * check alone then makes no second link, which many centres do not allow.
+ */
+const BIND_AFTER_MS = 250;
+
 /** The links to one SMSC. */
 export class SmppSession implements DriverSession {
   readonly limits: SessionLimits;
@@ -30,6 +36,8 @@ export class SmppSession implements DriverSession {
   private readonly inbox: Inbox;
   private readonly up = new Set<Link>();
   private told = '';
+  private starter: NodeJS.Timeout | undefined;
+  private started = false;
   private closing: Promise<void> | undefined;
 
   private constructor(
@@ -45,12 +53,12 @@ export class SmppSession implements DriverSession {
     this.links = modesOf(config.settings).map((mode) => this.newLink(mode));
   }
 
-  /** Reads what an earlier session left behind and begins to connect. */
+  /** Reads what an earlier session left behind; binds a moment later. */
   static async open(config: ProviderConfig<SmppSettings>, context: DriverContext): Promise<SmppSession> {
     const folder = await context.scratchDir();
     const stores = await openStores(folder, config.settings.reassembly_seconds * 1000, context.log);
     const session = new SmppSession(config, context, stores, folder);
-    for (const link of session.links) link.start();
+    session.startSoon();
     return session;
   }
 
@@ -62,17 +70,21 @@ export class SmppSession implements DriverSession {
     if (signal.aborted) return failed('cancelled', 'given up before it began', { notAccepted: true });
     const message = buildMessage(order, this.config.prefix, this.config.settings);
     if ('kind' in message) return message;
+    this.start();
     const handOver = new HandOver(this.sender, this.stores.ledger, this.config.settings, order.spoolId);
     return handOver.run(message, signal);
   }
 
-  check(signal: AbortSignal): Promise<Health> {
+  async check(signal: AbortSignal): Promise<Health> {
+    clearTimeout(this.starter);
     const host = {
       onMessage: (pdu: MessagePdu, connection: Connection) => this.inbox.take(pdu, connection),
       onConnectionEnd: (connection: Connection) => this.inbox.ended(connection),
-      bound: () => this.sender.bound,
+      bound: () => this.stores.bound.size > 0,
     };
-    return checkCentre(this.config, host, this.context.log, signal);
+    const health = await checkCentre(this.config, host, this.context.log, signal);
+    this.startSoon();
+    return health;
   }
 
   close(): Promise<void> {
@@ -84,7 +96,20 @@ export class SmppSession implements DriverSession {
     return this.links[0] as Link;
   }
 
+  private startSoon(): void {
+    clearTimeout(this.starter);
+    if (!this.started && !this.closing) this.starter = setTimeout(() => this.start(), BIND_AFTER_MS);
+  }
+
+  private start(): void {
+    clearTimeout(this.starter);
+    if (this.started || this.closing) return;
+    this.started = true;
+    for (const link of this.links) link.start();
+  }
+
   private async end(): Promise<void> {
+    clearTimeout(this.starter);
     this.inbox.close();
     let timer: NodeJS.Timeout | undefined;
     const grace = new Promise<void>((resolve) => {
@@ -93,6 +118,7 @@ export class SmppSession implements DriverSession {
     await Promise.race([this.inbox.idle(), grace]);
     clearTimeout(timer);
     await Promise.all(this.links.map((link) => link.close()));
+    this.stores.bound.delete(this);
     await releaseStores(this.folder);
   }
 
@@ -105,10 +131,13 @@ export class SmppSession implements DriverSession {
         onConnectionEnd: (connection) => this.inbox.ended(connection),
         onUp: (detail) => {
           this.up.add(link);
-          if (this.up.size === this.links.length) this.tell({ state: 'ok', detail });
+          if (this.up.size < this.links.length) return;
+          this.stores.bound.add(this);
+          this.tell({ state: 'ok', detail });
         },
         onDown: (detail) => {
           this.up.delete(link);
+          this.stores.bound.delete(this);
           this.tell({ state: 'error', detail });
         },
       },

@@ -46,6 +46,7 @@ type Line =
   | { o: 'done'; key: string; at: number };
 
 const DAY_MS = 86_400_000;
+/** From here on the oldest messages are told without what is missing; from twice as many on no new one is taken. */
 const MAX_GROUPS = 5000;
 /**
  * A part that comes again within this time, in milliseconds, is the carrier's doubt about our answer. Later it is a
@@ -88,6 +89,7 @@ export class Reassembler {
     const key = this.keyFor(part);
     const known = this.groups.get(key);
     if (known?.doneAt) return 'again';
+    if (!known && this.groups.size >= 2 * MAX_GROUPS) throw new Error('too many unfinished messages');
     if (!known?.parts.has(part.number)) {
       const at = Date.now();
       await this.journal.append({ o: 'part', key, at, part: { ...rest, hex: octets.toString('hex') } } satisfies Line);
@@ -150,13 +152,20 @@ export class Reassembler {
     if (!group.parts.has(part.number)) group.parts.set(part.number, Buffer.from(part.octets));
   }
 
-  /** Done ones go first; of the others the oldest, so that a flood of odd parts cannot take all memory. */
+  /**
+   * Of too many messages those that are done are forgotten, else the oldest one is told by the next sweep as it is:
+   * what has been acknowledged is never thrown away.
+   */
   private makeRoom(): void {
     if (this.groups.size < MAX_GROUPS) return;
     const done = [...this.groups].filter(([, group]) => group.doneAt > 0).slice(0, MAX_GROUPS / 10);
     for (const [key] of done) this.groups.delete(key);
-    const [oldest] = this.groups.keys();
-    if (done.length === 0 && oldest !== undefined) this.groups.delete(oldest);
+    if (done.length > 0) return;
+    for (const group of this.groups.values()) {
+      if (group.begun === 0) continue;
+      group.begun = 0;
+      return;
+    }
   }
 
   private markDone(key: string, at: number): void {

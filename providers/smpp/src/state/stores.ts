@@ -9,6 +9,8 @@ export interface Stores {
   ledger: ReceiptLedger;
   reassembler: Reassembler;
   guard: RedeliveryGuard;
+  /** Sessions of this provider whose link is up. */
+  bound: Set<object>;
 }
 
 interface Shared {
@@ -41,6 +43,7 @@ export function openStores(folder: string, reassemblyMs: number, log: Logger): P
     ledger: new ReceiptLedger(receipts),
     reassembler: new Reassembler(parts),
     guard: new RedeliveryGuard(),
+    bound: new Set<object>(),
   };
   const loaded = Promise.all([stores.ledger.load(), stores.reassembler.load(reassemblyMs)]).then(
     () => stores,
