@@ -1,5 +1,6 @@
 import type { ModelCtor } from 'sequelize-typescript';
 import { Account, accountsModule } from '../accounts';
+import { Campaign, campaignsModule } from '../campaigns';
 import { Contact, contactsModule } from '../contacts';
 import { Group, groupsModule } from '../groups';
 import { Document, messagesModule, Recording, Template, Text } from '../messages';
@@ -7,6 +8,7 @@ import { Permission, permissionsModule } from '../permissions';
 import { ProgramRow, programsModule } from '../programs';
 import { Provider, providersModule } from '../providers';
 import { Role, rolesModule } from '../roles';
+import { schedulesModule, Task } from '../schedules';
 import { statisticsModule } from '../statistics';
 import { Spool, SpoolResult, Transmission, transmissionsModule } from '../transmissions';
 import { User, usersModule } from '../users';
@@ -24,6 +26,8 @@ export const MODULES: readonly KernelModule[] = [
   providersModule,
   programsModule,
   transmissionsModule,
+  campaignsModule,
+  schedulesModule,
   statisticsModule,
 ];
 
@@ -44,4 +48,6 @@ export const MODELS: ModelCtor[] = [
   Transmission,
   Spool,
   SpoolResult,
+  Campaign,
+  Task,
 ];

@@ -4,6 +4,8 @@ import type { Channel, Direction } from '@ictcore/contract';
 export interface Attempt {
   spool_id: number;
   attempt: number;
+  /** Lane of the queue: 0 single sends, 1 campaigns. */
+  lane: number;
   spool_status: string;
   provider_id: number | null;
   call_id: string | null;

@@ -4,6 +4,7 @@ import type { Database } from '../database/database';
 import { type Attempt, channelOf } from './attempt';
 import type { Ender } from './ender';
 import { ATTEMPT_CONTEXT, CLAIM, FREE_LOST_CLAIMS, LOST_STARTED, REQUEUE, START } from './engine.sql';
+import { LANE } from './lanes';
 import type { Node } from './node';
 import type { OrderBuilder } from './order-builder';
 import type { PolicyGate } from './policy-gate';
@@ -32,6 +33,10 @@ interface Ready {
 const FULL_PAUSE_MS = 50;
 /** What a driver has after the time is up to say that the message was not taken, in milliseconds. */
 const ABORT_GRACE_MS = 1000;
+/** How long what a stopped campaign had in hand stays out of sight, in milliseconds. */
+const STOPPED_PAUSE_MS = 1000;
+/** Batches in flight at most. */
+const MAX_BATCHES = 4;
 /** Providers tried within one attempt at most. */
 const MAX_FAILOVERS = 3;
 /** An attempt that carriers keep putting off is given up after this time, in seconds. */
@@ -113,9 +118,10 @@ export class Dispatcher {
   /** One batch. True if there may be more that can leave now. */
   private async round(): Promise<boolean> {
     const { config, database, node } = this.parts;
-    const limit = Math.min(config.engine.batch, config.engine.batch * 4 - this.inFlight.size);
-    if (limit <= 0 || !node.alive) return false;
-    const claimed = await database.query<{ spool_id: number }>(CLAIM, [node.id, limit, config.engine.lease]);
+    if (!node.alive) return false;
+    const { limit, lane } = await this.capacity();
+    if (limit <= 0) return false;
+    const claimed = await database.query<{ spool_id: number }>(CLAIM, [node.id, limit, config.engine.lease, lane]);
     if (claimed.length === 0) return false;
     const ids = claimed.map((row) => row.spool_id);
     for (const id of ids) this.held.add(id);
@@ -128,6 +134,22 @@ export class Dispatcher {
       for (const id of ids) if (!this.submitting.has(id)) this.held.delete(id);
       throw error;
     }
+  }
+
+  /**
+   * What may be claimed now. Campaigns leave room to single sends, and are not even claimed where nothing of them could
+   * leave.
+   */
+  private async capacity(): Promise<{ limit: number; lane: number }> {
+    const { config, pool } = this.parts;
+    const { batch } = config.engine;
+    const limit = Math.min(batch, batch * MAX_BATCHES - this.inFlight.size);
+    if (this.inFlight.size >= batch * (MAX_BATCHES - 1)) return { limit, lane: LANE.single };
+    const room = await pool.totalRoom(LANE.campaign);
+    if (room > 0) return { limit: Math.min(limit, room), lane: LANE.campaign };
+    // A rate that is used up frees itself, without any hand-over ending that would wake us.
+    setTimeout(() => this.wake(), FULL_PAUSE_MS + 5).unref();
+    return { limit, lane: LANE.single };
   }
 
   /** Sends what can leave now; how many had to go back because their provider's window is full. */
@@ -166,7 +188,7 @@ export class Dispatcher {
       (trunk) => !tried.has(trunk.row.provider_id),
     );
     for (const trunk of candidates) {
-      if (pool.room(trunk) === 0) continue;
+      if (pool.room(trunk, attempt.lane) === 0) continue;
       try {
         await pool.session(trunk);
         return trunk;
@@ -175,7 +197,7 @@ export class Dispatcher {
         log.error({ provider: trunk.row.name, error }, 'provider could not be opened');
       }
     }
-    return candidates.some((trunk) => trunk.session && pool.room(trunk) === 0) ? 'full' : 'none';
+    return candidates.some((trunk) => trunk.session && pool.room(trunk, attempt.lane) === 0) ? 'full' : 'none';
   }
 
   /** Commits that these are about to leave, then lets them leave. */
@@ -189,13 +211,11 @@ export class Dispatcher {
       for (const item of ready) pool.leave(item.trunk);
       throw error;
     }
+    const refused = ready.filter((item) => !started.has(item.attempt.spool_id));
+    for (const item of refused) pool.leave(item.trunk);
     for (const item of ready) {
       const id = item.attempt.spool_id;
-      if (!started.has(id)) {
-        pool.leave(item.trunk);
-        this.held.delete(id);
-        continue;
-      }
+      if (!started.has(id)) continue;
       this.submitting.add(id);
       const handOver = this.handOver(item)
         // What is not recorded here stays `started` until a sweep closes it as unknown.
@@ -208,6 +228,13 @@ export class Dispatcher {
         });
       this.inFlight.add(handOver);
     }
+    // Their campaign has been stopped meanwhile: back to the queue, from where they are taken back. (What another node
+    // has taken over is not ours to put back, and is not.)
+    await this.requeue(
+      refused.map((item) => item.attempt),
+      STOPPED_PAUSE_MS,
+      false,
+    );
   }
 
   private async start(items: readonly Ready[]): Promise<Set<number>> {

@@ -8,13 +8,22 @@ import {
 } from '@ictcore/contract';
 import type { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
-import type { Attempt } from './attempt';
+import { type Attempt, channelOf } from './attempt';
 import { judge } from './judge';
 import { finalEntry, type Recorder } from './recorder';
+import { causeRule } from './retry-rules';
 import { essentialSteps } from './steps/chain';
 
 /** What is recorded where nobody knows whether a message left (API section 3.3; DESIGN section 4). */
 export const UNKNOWN_OUTCOME = 'unknown_outcome';
+
+/** Who wants to know what becomes of attempts. */
+export interface EnderListener {
+  /** A carrier has taken an attempt: reports that came too early can be matched now. */
+  accepted(): void;
+  /** An attempt of a campaign has ended. */
+  ended(campaignId: number, outcome: FinalOutcome): void;
+}
 
 /** Brings attempts to their ends: outcome, verdict, record. */
 export class Ender {
@@ -22,8 +31,7 @@ export class Ender {
     private readonly recorder: Recorder,
     private readonly catalog: Catalog,
     private readonly config: Config,
-    /** Called when a carrier has taken an attempt: reports that came too early can be matched now. */
-    private readonly onAccepted: () => void,
+    private readonly listener: EnderListener,
   ) {}
 
   /** Ends an attempt; false if it had ended before. */
@@ -38,11 +46,15 @@ export class Ender {
       retry: {
         tryDone: attempt.try_done,
         tryAllowed: attempt.try_allowed,
-        delay: attempt.retry_delay ?? this.config.engine.retry_delay,
-        backoff: this.config.engine.retry_backoff,
+        delay: attempt.retry_delay,
+        defaultDelay: this.config.engine.retry_delay,
+        defaultBackoff: this.config.engine.retry_backoff,
+        permanent: this.config.retry.permanent,
+        rule: (reason) => causeRule(this.config.retry.causes, channelOf(attempt.service_flag), reason),
       },
       mayRetry,
     });
+    if (attempt.campaign_id !== null) this.listener.ended(attempt.campaign_id, outcome);
     const entry = finalEntry(attempt.spool_id, outcome, judgement);
     return this.recorder.record({ ...entry, facts: [...stepFacts(attempt, program, outcome), ...entry.facts] });
   }
@@ -65,7 +77,7 @@ export class Ender {
       judgement: null,
       facts: outcome.facts ?? [],
     });
-    this.onAccepted();
+    this.listener.accepted();
   }
 }
 

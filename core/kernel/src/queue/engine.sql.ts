@@ -43,17 +43,17 @@ insert into spool (transmission_id, account_id, service_flag, attempt, lane)
 select transmission_id, account_id, service_flag, try_done, $3 from moved order by transmission_id
 returning spool_id, transmission_id`;
 
-/** $1 most rows. Transmissions whose retry or schedule is due. */
+/** $1 most rows. Transmissions whose retry is due. Campaigns pace their own; schedules send theirs. */
 export const DUE = `
 select transmission_id from transmission
- where next_run <= now() and status in ('pending', 'pending_retry') and is_deleted = 0
+ where campaign_id is null and next_run <= now() and status = 'pending_retry' and is_deleted = 0
  order by next_run limit $1`;
 
-/** $1 node, $2 most rows, $3 lease. Claims queued attempts: single sends (lane 0) before campaigns. */
+/** $1 node, $2 most rows, $3 lease, $4 highest lane. Claims queued attempts: single sends (lane 0) before campaigns. */
 export const CLAIM = `
 with next as (
   select spool_id from spool
-   where status = 'queued' and node_id is null and available_at <= now() and ${nodeAlive('$1', '$3')}
+   where status = 'queued' and node_id is null and lane <= $4 and available_at <= now() and ${nodeAlive('$1', '$3')}
    order by lane, available_at, spool_id
    limit $2
      for update skip locked
@@ -62,7 +62,7 @@ update spool s set node_id = $1 from next where s.spool_id = next.spool_id retur
 
 /** $1 spool ids. All that an attempt needs to be built: transmission, program, both parties, owner. */
 export const ATTEMPT_CONTEXT = `
-select s.spool_id, s.attempt, s.status as spool_status, s.provider_id, s.call_id, s.deferrals, s.node_id,
+select s.spool_id, s.attempt, s.lane, s.status as spool_status, s.provider_id, s.call_id, s.deferrals, s.node_id,
        extract(epoch from s.time_spool)::float8 as queued_at, extract(epoch from s.time_start)::float8 as started_at,
        extract(epoch from s.time_connect)::float8 as connected_at,
        t.transmission_id, t.title, t.service_flag, t.direction, t.status, t.response, t.try_allowed, t.try_done,
@@ -87,12 +87,14 @@ select s.spool_id, s.attempt, s.status as spool_status, s.provider_id, s.call_id
 
 /**
  * $1 spool ids, $2 provider ids, $3 node, $4 lease. Marks attempts as about to leave. Committed before the hand-over:
- * only what is returned may be handed over.
+ * only what is returned may be handed over. Nothing of a campaign that does not run begins any more.
  */
 export const START = `
 update spool s set status = 'started', provider_id = r.provider_id, time_start = coalesce(s.time_start, clock_timestamp())
   from unnest($1::int8[], $2::int8[]) as r(spool_id, provider_id)
  where s.spool_id = r.spool_id and s.status in ('queued', 'started') and s.node_id = $3 and ${nodeAlive('$3', '$4')}
+   and (s.campaign_id is null or s.status = 'started'
+        or exists (select 1 from campaign c where c.campaign_id = s.campaign_id and c.status = 'running'))
 returning s.spool_id`;
 
 /** $1 spool ids, $2 milliseconds each, $3 node, $4 1 if the carrier said so (counts as a deferral). Back to the queue. */
@@ -127,7 +129,11 @@ with r as (
     from r
    where s.spool_id = r.spool_id
      and (s.status in ('queued', 'started') or (s.status = 'connected' and r.status <> 'connected'))
-  returning s.spool_id, s.transmission_id
+  returning s.spool_id, s.transmission_id, s.campaign_id, s.reason
+), k as (
+  insert into campaign_tally (campaign_id, kind, n)
+  select campaign_id, 'cause:' || reason, count(*) from s
+   where campaign_id is not null and reason is not null group by 1, 2
 ), f as (
   insert into spool_result (spool_id, type, name, data)
   select distinct on (f.spool_id, f.name) f.spool_id, f.type, f.name, f.data

@@ -6,12 +6,16 @@ import { CONFIG, LOG } from '../boot/injection';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import type { TransmissionState } from '../transmissions/states';
+import { STRAY_RETRIES } from './campaign.sql';
 import { Dispatcher } from './dispatcher';
 import { Ender } from './ender';
 import { DUE, PARK, QUEUE_CHANNEL, RELEASE } from './engine.sql';
+import { LANE } from './lanes';
 import type { Node } from './node';
 import { OrderBuilder } from './order-builder';
+import { Pacer } from './pacer';
 import { PolicyGate } from './policy-gate';
+import { Preparer } from './preparer';
 import { ProviderPool } from './provider-pool';
 import { Reaper } from './reaper';
 import { callIdOf, Recorder } from './recorder';
@@ -20,8 +24,10 @@ import { Reports } from './reports';
 /** Due transmissions released per tick and statement. */
 const DUE_BATCH = 500;
 
-/** Lanes of the queue: lower goes first. */
-export const LANE = { single: 0, campaign: 1 } as const;
+export { LANE };
+
+/** Ticks between looks for what hardly ever is there. */
+const RARELY = 10;
 
 /** The delivery engine: release, dispatch, record, judge, reap (DESIGN section 4). */
 @scoped(Lifecycle.ContainerScoped)
@@ -34,6 +40,10 @@ export class Engine {
   onInbound: (providerId: number, message: InboundMessage) => Promise<void> = async () => {
     throw new Error('this server has no inbound side');
   };
+  private pacer: Pacer | undefined;
+  private preparer: Preparer | undefined;
+  private ticks = 0;
+  private readonly tasks: (() => Promise<void>)[] = [];
 
   constructor(
     @inject(Database) private readonly database: Database,
@@ -52,11 +62,22 @@ export class Engine {
   start(node: Node): void {
     const { database, config, log, pool, builder, catalog, gate } = this;
     this.recorder = new Recorder(database, log);
-    const ender = new Ender(this.recorder, catalog, config, () => void this.sweepReports());
+    this.pacer = new Pacer({ database, config, log, onReleased: () => this.wake() });
+    this.preparer = new Preparer(database, log, () => this.pacer?.nudge());
+    const ender = new Ender(this.recorder, catalog, config, {
+      accepted: () => void this.sweepReports(),
+      ended: (campaignId, outcome) => this.pacer?.noteEnd(campaignId, outcome),
+    });
     this.reports = new Reports(database, ender, log);
     this.reaper = new Reaper(database, node, ender, log);
     this.dispatcher = new Dispatcher({ database, config, log, node, pool, builder, gate, ender });
     this.wake();
+    this.wakeCampaigns();
+  }
+
+  /** Adds work of each tick, done before retries are released (schedules). Nodes that only answer HTTP have no ticks. */
+  onTick(task: () => Promise<void>): void {
+    this.tasks.push(task);
   }
 
   get running(): boolean {
@@ -88,26 +109,40 @@ export class Engine {
     this.dispatcher?.wake();
   }
 
+  /** A campaign has started, stopped or changed. On a node that only answers HTTP the workers' next tick sees it. */
+  wakeCampaigns(): void {
+    this.preparer?.wake();
+    this.pacer?.nudge();
+  }
+
   /** A tick of the clock: due retries and schedules become attempts, dead and overdue ones end. */
   async tick(): Promise<void> {
     if (!this.dispatcher) return;
-    const due = await this.database.query<{ transmission_id: number }>(DUE, [DUE_BATCH]);
-    if (due.length > 0) {
-      await this.release(
-        this.database,
-        due.map((row) => row.transmission_id),
-        ['pending', 'pending_retry'],
-        LANE.single,
+    for (const task of this.tasks) {
+      await task().catch((error: unknown) =>
+        this.log.warn({ error }, 'a task of the tick failed; the next one tries again'),
       );
     }
+    await this.releaseRetries();
     await this.dispatcher.sweep();
     await this.reaper?.run();
     await this.sweepReports();
+    await this.pacer?.tick();
+    this.preparer?.wake();
     this.wake();
+  }
+
+  private async releaseRetries(): Promise<void> {
+    const rarely = this.ticks++ % RARELY === 0;
+    const due = await this.database.query<{ transmission_id: number }>(DUE, [DUE_BATCH]);
+    const stray = rarely ? await this.database.query<{ transmission_id: number }>(STRAY_RETRIES, [DUE_BATCH]) : [];
+    const ids = [...due, ...stray].map((row) => row.transmission_id);
+    if (ids.length > 0) await this.release(this.database, ids, ['pending_retry'], LANE.single);
   }
 
   /** Ends deliveries on this node: nothing new is claimed, what is in flight may finish within the time. */
   async stop(timeoutMs: number): Promise<void> {
+    await Promise.all([this.pacer?.stop(), this.preparer?.stop()]);
     await this.dispatcher?.stop(timeoutMs);
     await this.recorder?.idle();
     await this.pool.close();

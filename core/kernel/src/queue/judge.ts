@@ -1,4 +1,5 @@
 import type { AnyProgram, AttemptReport, FailureReason, FinalOutcome, Verdict } from '@ictcore/contract';
+import type { CauseRule } from './retry-rules';
 
 /** An attempt's end as it is recorded. */
 export interface Judgement {
@@ -14,10 +15,15 @@ export interface Judgement {
 export interface RetryRule {
   tryDone: number;
   tryAllowed: number;
-  /** Seconds before the second attempt. */
-  delay: number;
-  /** Factor for each further one. */
-  backoff: number;
+  /** Seconds between attempts as the transmission itself asks for; null: as the cause's rule says. */
+  delay: number | null;
+  /** Seconds before the second attempt where the rule names none. */
+  defaultDelay: number;
+  /** Factor for each further one where the rule names none. */
+  defaultBackoff: number;
+  /** Whether even permanent refusals are tried again (`retry.permanent`). */
+  permanent: boolean;
+  rule: (reason: FailureReason) => CauseRule;
 }
 
 export interface JudgeInput {
@@ -32,10 +38,12 @@ export interface JudgeInput {
 
 /** Longest response that is kept. Carriers' words may be long; the rest is in the log. */
 const RESPONSE_LIMIT = 500;
+/** Longest wait between attempts, in seconds, however often it has grown. */
+const MAX_DELAY_S = 86_400;
 
 /**
  * Facts to verdict, verdict to state: the program judges what the channel reports; a failure is tried again while
- * tries are left, unless it is permanent (`refused`) or its outcome is unknown.
+ * tries are left, unless it is permanent (`refused`, or so by the table of causes) or its outcome is unknown.
  */
 export function judge(input: JudgeInput): Judgement {
   const { outcome } = input;
@@ -47,12 +55,13 @@ export function judge(input: JudgeInput): Judgement {
   if (verdict.verdict === 'completed') {
     return { ...base, transmissionStatus: 'completed', transmissionResponse: '', retryIn: null };
   }
-  const again = input.mayRetry !== false && outcome.kind !== 'refused' && input.retry.tryDone < input.retry.tryAllowed;
+  const rule = input.retry.rule(verdict.reason);
+  const again = input.mayRetry !== false && mayHelp(input, rule) && input.retry.tryDone < input.retry.tryAllowed;
   return {
     ...base,
     transmissionStatus: again ? 'pending_retry' : 'failed',
     transmissionResponse: verdict.response.slice(0, RESPONSE_LIMIT),
-    retryIn: again ? delayOf(input.retry) : null,
+    retryIn: again ? delayOf(input.retry, rule) : null,
   };
 }
 
@@ -80,6 +89,13 @@ function verdictOf(input: JudgeInput, completed: boolean, reason: FailureReason 
   }
 }
 
-function delayOf(retry: RetryRule): number {
-  return Math.min(retry.delay * retry.backoff ** Math.max(0, retry.tryDone - 1), 86_400);
+function mayHelp({ outcome, retry }: JudgeInput, rule: CauseRule): boolean {
+  return retry.permanent || (outcome.kind !== 'refused' && rule.retry);
+}
+
+function delayOf(retry: RetryRule, rule: CauseRule): number {
+  if (retry.delay !== null) return retry.delay;
+  const first = rule.delay ?? retry.defaultDelay;
+  const factor = rule.backoff ?? retry.defaultBackoff;
+  return Math.min(first * factor ** Math.max(0, retry.tryDone - 1), MAX_DELAY_S);
 }

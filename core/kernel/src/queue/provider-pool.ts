@@ -16,6 +16,7 @@ import type { Config } from '../boot/config';
 import { CONFIG, LOG } from '../boot/injection';
 import { Database } from '../database/database';
 import { ProviderSecrets } from '../providers/provider-secrets';
+import { LANE } from './lanes';
 
 /** A provider row as the pool reads it. */
 export interface ProviderRow {
@@ -112,15 +113,24 @@ export class ProviderPool {
     );
   }
 
-  /** Hand-overs the trunk takes now; 0 if its window is full or its rate is used up. */
-  room(trunk: Trunk): number {
+  /**
+   * Hand-overs the trunk takes now; 0 if its window is full or its rate is used up. A tenth of the window is left to
+   * single sends, so that they do not wait behind a campaign.
+   */
+  room(trunk: Trunk, lane: number): number {
     const limits = trunk.session?.limits ?? {};
-    const window = (limits.maxInFlight ?? this.config.engine.in_flight) - trunk.inFlight;
+    const whole = limits.maxInFlight ?? this.config.engine.in_flight;
+    const window = whole - (lane === LANE.single ? 0 : Math.floor(whole / 10)) - trunk.inFlight;
     if (limits.perSecond === undefined) return Math.max(0, window);
     const now = Date.now();
     const refilled = trunk.bucket.tokens + ((now - trunk.bucket.at) / 1000) * limits.perSecond;
     trunk.bucket = { tokens: Math.min(Math.max(1, limits.perSecond), refilled), at: now };
     return Math.max(0, Math.min(window, Math.floor(trunk.bucket.tokens)));
+  }
+
+  /** Places that all providers together have for this lane now. */
+  async totalRoom(lane: number): Promise<number> {
+    return (await this.active()).reduce((sum, trunk) => sum + this.room(trunk, lane), 0);
   }
 
   /** Takes one place of the window. */

@@ -12,6 +12,7 @@ import { TransmissionService } from './transmission.service';
 export { Spool, SpoolResult } from './spool.model';
 export { resultSpec, spoolSpec } from './spool.schema';
 export { Transmission } from './transmission.model';
+export { TRANSMISSION_PATHS } from './transmission.routes';
 export { transmissionSpec } from './transmission.schema';
 export { TransmissionService } from './transmission.service';
 

@@ -20,7 +20,8 @@ export const TRANSMISSION_TRANSITIONS: Readonly<Record<TransmissionState, readon
   pending: ['processing', 'invalid'],
   pending_retry: ['processing', 'failed', 'invalid'],
   initializing: ['processing'],
-  processing: ['completed', 'failed', 'pending_retry'],
+  // Back to pending: a campaign that was stopped takes back what it had released and nobody had begun to hand over.
+  processing: ['completed', 'failed', 'pending_retry', 'pending'],
   done: ['processing'],
   failed: ['processing', 'invalid'],
   completed: [],

@@ -14,6 +14,9 @@ const LISTS: Readonly<Record<string, Channel>> = { calls: 'voice', faxes: 'fax',
 /** The collections under which the guide's sub-paths answer too (API section 0.3). */
 const BASES = ['transmissions', ...Object.keys(LISTS)];
 
+/** {@link BASES} as paths. */
+export const TRANSMISSION_PATHS: readonly string[] = BASES.map((base) => `/${base}`);
+
 const params = z.object({ transmission_id: idParam() });
 const listQuery = z.intersection(listQuerySchema(transmissionSpec), z.object({ is_deleted: flag().optional() }));
 const resultQuery = z.intersection(listQuerySchema(resultSpec), z.object({ all: flag().optional() }));

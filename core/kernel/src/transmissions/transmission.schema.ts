@@ -1,6 +1,7 @@
 import { z } from '@ictcore/contract';
 import { columns, OWNED_FIELDS, type ResourceSpec, unixTime } from '../database/resource';
 import { flag, int, nullableEmail, nullableInt, nullablePhone, nullableText, rowId } from '../http/fields';
+import { scheduleBody } from '../schedules/schedule.schema';
 import { TRANSMISSION_STATES } from './states';
 
 const contactPhone = 'coalesce(t.contact_phone, c.phone)';
@@ -90,6 +91,7 @@ export const transmissionParts = z.object({
   origin: nullableText(128).optional(),
   direction: z.enum(['outbound', 'inbound']).optional(),
   send: flag().optional().describe('1: begin the first attempt at once'),
+  schedule: scheduleBody.optional().describe('When to send it, as in PUT /transmissions/{id}/schedule'),
 });
 export type TransmissionParts = z.infer<typeof transmissionParts>;
 

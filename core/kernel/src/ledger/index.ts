@@ -1,0 +1,1 @@
+export { type BrokenRow, type CampaignSums, checkLedger, type LedgerReport, type Sums } from './ledger-check';
