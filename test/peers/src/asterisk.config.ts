@@ -95,7 +95,7 @@ remove_existing=yes
 type=auth
 auth_type=digest
 username=${each.name}
-password=${each.password}
+password=${each.password.replaceAll(';', '\\;')}
 `;
   return `[global]
 type=global
@@ -113,7 +113,7 @@ function phoneConf(phone: NonNullable<FarEndLayout['phone']>, media: string): st
 type=auth
 auth_type=digest
 username=${phone.name}
-password=${phone.password}
+password=${phone.password.replaceAll(';', '\\;')}
 [phone]
 type=registration
 transport=udp

@@ -6,7 +6,7 @@ import type { CallEndFacts } from '../calls/call-end';
 import { callerId, dialable } from '../calls/destination';
 import { fileOf, StepError, sayValue, wholeNumber } from '../calls/one-shot';
 import type { AsteriskHub } from '../hub/asterisk-hub';
-import { type AgiChannel, HungUpError } from './agi-channel';
+import { type AgiChannel, type AgiResult, HungUpError } from './agi-channel';
 import { receiveFax, sendFax } from './fax-steps';
 
 /** What a step may use. */
@@ -38,10 +38,20 @@ const disconnect: StepRunner = async (context) => {
   return SUCCESS;
 };
 
+/** A result below zero says that it failed, or that the caller hung up meanwhile: the channel tells which. */
+async function successOf(agi: AgiChannel, { result }: AgiResult): Promise<StepOutcome> {
+  if (result >= 0) return SUCCESS;
+  const { result: state } = await agi.command('CHANNEL STATUS');
+  if (state !== CHANNEL_UP) throw new HungUpError();
+  return { outcome: 'error' };
+}
+
+/** AGI's number for a line that is up. */
+const CHANNEL_UP = 6;
+
 const play: StepRunner = async (context, step) => {
   const path = await stageSound(context, step);
-  const { result } = await context.agi.command('STREAM FILE', path, '');
-  return result < 0 ? { outcome: 'error' } : SUCCESS;
+  return successOf(context.agi, await context.agi.command('STREAM FILE', path, ''));
 };
 
 /** Plays and takes one key; asks up to `tries` times (3). With `keys`, others do not count. */
@@ -88,16 +98,14 @@ const record: StepRunner = async ({ agi, hub }, step) => {
 };
 
 const wait: StepRunner = async ({ agi }, step) => {
-  await agi.application('Wait', wholeNumber(step.with.delay, 1000, 0, 600_000) / 1000);
-  return SUCCESS;
+  return successOf(agi, await agi.application('Wait', wholeNumber(step.with.delay, 1000, 0, 600_000) / 1000));
 };
 
 /** `SAY DATE` and the like take the value and keys that interrupt it. */
 const say =
   (command: string): StepRunner =>
   async ({ agi }, step) => {
-    const { result } = await agi.command(command, sayValue(step), '');
-    return result < 0 ? { outcome: 'error' } : SUCCESS;
+    return successOf(agi, await agi.command(command, sayValue(step), ''));
   };
 
 /** No certainty (no audio came) counts as a person: better to speak to a machine than to hang up on somebody. */

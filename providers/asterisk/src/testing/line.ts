@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type {
+  CallOrder,
   CallStep,
   DriverEvent,
   DriverSession,
@@ -134,4 +135,10 @@ export async function eventOf(
     if (Date.now() > end) throw new Error(`no ${what} within ${timeoutMs} ms; got ${JSON.stringify(context.events)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
+}
+
+/** An order for a call that is decided step by step. */
+export function callOrderOf(phone: string, more: Partial<CallOrder> = {}): CallOrder {
+  const { steps: _steps, ...order } = voiceOrder({ to: { phone, email: null, name: 'Far' }, ringTimeoutMs: 5000 });
+  return { ...order, ...more };
 }
