@@ -232,6 +232,24 @@ describe('smpp towards peers that misbehave', () => {
     await until('the rest', () => answers(ESME.ROK) === 1000);
   });
 
+  test('one link too many for a while: bound as soon as there is room', async () => {
+    let binds = 0;
+    await start(
+      {
+        on: (pdu, peer) => {
+          if (pdu.command !== COMMAND.bind_transceiver || ++binds > 3) return false;
+          const body = { systemId: '', tlvs: NO_TLVS };
+          const status = binds === 1 ? ESME.RBINDFAIL : ESME.RALYBND;
+          peer.send({ command: COMMAND.bind_transceiver_resp, status, sequence: pdu.sequence, body });
+          return true;
+        },
+      },
+      { login_retry_seconds: 60, reconnect_max_seconds: 0.2 },
+    );
+    await bound();
+    expect(binds).toBe(4);
+  });
+
   test('a centre that allows one link: a check of a bound provider says so, and makes no other', async () => {
     let binds = 0;
     await start({

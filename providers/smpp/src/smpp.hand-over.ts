@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { accepted, deferred, delivered, failed, type Outcome, refused } from '@ictcore/contract';
+import { accepted, deferred, delivered, type FailureReason, failed, type Outcome, refused } from '@ictcore/contract';
 import { isLinkError, type Link, type LinkError } from './link';
 import { type Outgoing, refOfResponse } from './message';
 import { ESME, type MessageBody, meaningOf, statusText } from './pdu';
@@ -119,12 +119,19 @@ export class HandOver {
       if (again) return undefined;
       throw error;
     }
+    if (error.problem === 'unfit') return refused('rejected', error.message);
     if (this.tainted) {
       if (error.problem === 'aborted' || error.problem === 'closing') throw error;
       return undefined;
     }
     if (error.problem === 'closing') return deferred(SHUTTING_DOWN_MS, 'provider_down', error.message);
     if (error.problem === 'aborted') return failed('cancelled', error.message, { notAccepted: true });
-    return failed(error.problem === 'login' ? 'unauthorized' : 'provider_down', error.message, { notAccepted: true });
+    return failed(reasonOf(error), error.message, { notAccepted: true });
   }
+}
+
+/** Why there is no link. */
+function reasonOf({ problem, status }: LinkError): FailureReason {
+  if (status !== undefined) return meaningOf(status).reason;
+  return problem === 'login' ? 'unauthorized' : 'provider_down';
 }

@@ -84,7 +84,12 @@ export class Connection {
     if (this.closed) return Promise.reject(new LinkError('closed', false, 'the link is down'));
     this.sequence = this.sequence >= MAX_SEQUENCE ? 1 : this.sequence + 1;
     const sequence = this.sequence;
-    const octets = encodePdu({ ...request, status: 0, sequence } as Pdu);
+    let octets: Buffer;
+    try {
+      octets = encodePdu({ ...request, status: 0, sequence } as Pdu);
+    } catch (error) {
+      return Promise.reject(new LinkError('unfit', false, (error as Error).message));
+    }
     return new Promise((resolve, reject) => {
       const deadline = Date.now() + this.times.responseTimeoutMs;
       this.pending.set(sequence, { command: request.command, deadline, resolve, reject });

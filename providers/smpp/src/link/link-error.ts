@@ -1,5 +1,5 @@
-/** Why a request got no answer. */
-export type LinkProblem = 'closed' | 'timeout' | 'aborted' | 'garbled' | 'closing' | 'login';
+/** Why a request got no answer; `unfit`: SMPP cannot carry one of its fields. */
+export type LinkProblem = 'closed' | 'timeout' | 'aborted' | 'garbled' | 'unfit' | 'closing' | 'login';
 
 /**
  * A request without an answer. Recognise it by {@link isLinkError}. `written` is the one fact that decides what may be

@@ -22,6 +22,9 @@ export interface StatusMeaning {
   reason: FailureReason;
 }
 
+/** The system_type of a bind is refused. */
+const RINVSYSTYP = 0x53;
+
 const fail = (reason: FailureReason): StatusMeaning => ({ action: 'fail', reason });
 const refuse = (reason: FailureReason): StatusMeaning => ({ action: 'refuse', reason });
 
@@ -57,7 +60,7 @@ const STATUSES: ReadonlyMap<number, readonly [name: string, meaning: StatusMeani
   [0x49, ['ESME_RINVSRCNPI', refuse('rejected')]],
   [0x50, ['ESME_RINVDSTTON', refuse('invalid_destination')]],
   [0x51, ['ESME_RINVDSTNPI', refuse('invalid_destination')]],
-  [0x53, ['ESME_RINVSYSTYP', refuse('unauthorized')]],
+  [RINVSYSTYP, ['ESME_RINVSYSTYP', refuse('unauthorized')]],
   [0x54, ['ESME_RINVREPFLAG', refuse('rejected')]],
   [0x55, ['ESME_RINVNUMMSGS', refuse('rejected')]],
   [0x58, ['ESME_RTHROTTLED', { action: 'defer', reason: 'throttled' }]],
@@ -89,7 +92,10 @@ export function meaningOf(status: number): StatusMeaning {
   return STATUSES.get(status)?.[1] ?? fail('rejected');
 }
 
-/** True for a refused bind that trying again at once can only make worse: a wrong password locks accounts. */
+/**
+ * True for a refused bind that trying again soon can only make worse: a wrong password locks accounts. Not for
+ * ESME_RBINDFAIL, which many centres give for one link too many: that mends itself.
+ */
 export function isBadLogin(status: number): boolean {
-  return status === ESME.RINVPASWD || status === ESME.RINVSYSID || status === ESME.RBINDFAIL || status === 0x53;
+  return status === ESME.RINVPASWD || status === ESME.RINVSYSID || status === RINVSYSTYP;
 }

@@ -41,6 +41,8 @@ export class Capture {
       'lo',
       '-U',
       '--immediate-mode',
+      // Immediate mode keeps slots of the largest packet: with the usual 2 MB there are 8 of them, and packets are lost.
+      ...['-s', '70000', '-B', '32768'],
       '-Z',
       'root',
       '-w',
