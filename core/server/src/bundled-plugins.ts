@@ -5,6 +5,15 @@ import { plugin as sendsms } from '@ictcore/plugin-sendsms';
 import { plugin as voicemessage } from '@ictcore/plugin-voicemessage';
 import { plugin as loopback } from '@ictcore/provider-loopback';
 import { plugin as smtp } from '@ictcore/provider-smtp';
+import { plugin as smtpInbound } from '@ictcore/provider-smtp-inbound';
 
 /** The plugins that come with the server. This is the only place that names plugins. */
-export const bundledPlugins: readonly AnyPlugin[] = [sendsms, sendemail, sendfax, voicemessage, loopback, smtp];
+export const bundledPlugins: readonly AnyPlugin[] = [
+  sendsms,
+  sendemail,
+  sendfax,
+  voicemessage,
+  loopback,
+  smtp,
+  smtpInbound,
+];

@@ -1,3 +1,4 @@
+import type { AnyDriver } from '@ictcore/contract';
 import { runChecks } from './check';
 import { driverChecks, driverContract } from './driver-contract';
 import { CARELESS, careful, forgetSessions, leftovers, options } from './driver-contract.test.fixture';
@@ -24,4 +25,22 @@ test('what cannot be checked is skipped with its reason, never passed', async ()
   const few = await runChecks(driverChecks(careful, { config: {}, orders: options.orders }));
   expect(few.filter(({ state }) => state === 'skipped')).toHaveLength(8);
   expect(few.filter(({ state }) => state === 'failed')).toEqual([]);
+});
+
+describe('a driver that only receives', () => {
+  const ear: AnyDriver = {
+    ...careful,
+    open: async (config, context) => {
+      const { submit: _, ...session } = await careful.open(config, context);
+      return session;
+    },
+  };
+  const receiving = { config: options.config, orders: () => [], receivesOnly: true };
+  const serves = (driver: AnyDriver) =>
+    runChecks(driverChecks(driver, receiving).filter(({ name }) => name.startsWith('a session serves the channels')));
+
+  test('needs no submit, and must have none', async () => {
+    expect(await serves(ear)).toMatchObject([{ state: 'passed' }]);
+    expect(await serves(careful)).toMatchObject([{ state: 'failed', detail: expect.stringMatching(/only receives/) }]);
+  });
 });

@@ -27,6 +27,8 @@ export interface DriverContractOptions {
   /** The same provider while its peer takes the connection, or the message, and never answers. */
   readonly stalling?: ConfigOverrides | (() => ConfigOverrides);
   readonly peer?: DriverPeer;
+  /** True for a driver that only takes messages in: it has neither `submit` nor `call`, and `orders` makes none. */
+  readonly receivesOnly?: boolean;
   /** String settings that are called like secrets and are none. */
   readonly notSecret?: readonly string[];
   /** Most milliseconds between the abort of a call and its result; 5000 by default. */
@@ -107,7 +109,9 @@ function sessionChecks(driver: AnyDriver, options: DriverContractOptions): Check
       name: 'a session serves the channels and names sensible limits',
       run: () =>
         session(async ({ session: { submit, call, limits } }) => {
-          must(submit !== undefined || call !== undefined, 'neither submit nor call');
+          const sends = submit !== undefined || call !== undefined;
+          must(sends || options.receivesOnly === true, 'neither submit nor call');
+          must(!sends || options.receivesOnly !== true, 'submit or call of a driver that only receives');
           must(call === undefined || driver.channels.includes('voice'), 'call without the channel voice');
           for (const [name, limit] of Object.entries(limits ?? {})) must(Number(limit) > 0, `${name} is ${limit}`);
         }),

@@ -17,6 +17,7 @@ export { isPeerName, PEERS, type PeerDescription, type PeerName } from './peer-c
 export { installCommand, installPeers, missingPeers } from './peer-install';
 export type { PostfixMode, RecipientRules } from './postfix.config';
 export { type PostfixOptions, PostfixPeer, startPostfix } from './postfix.peer';
+export { type PostfixRelayOptions, relayByPostfix } from './postfix.relay';
 export {
   type ReceiptStatus,
   type SmscBehaviour,
