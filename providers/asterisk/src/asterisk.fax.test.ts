@@ -49,6 +49,7 @@ describeWithPeer('asterisk', 'fax over a SIP trunk', () => {
     const text = { ...line.file('light.tif'), localPath: async () => __filename };
     start('no fax', line.fax('1010', 'light.tif', 1, { document: text }));
     start('wrong pages', line.fax('1010', 'light.tif', 2));
+    await line.far.waitForRegistration('gateway');
     await line.far.call({ to: 'gateway', did: '95551234', script: 'fax', file: join(line.media, 'three.tif') });
     await line.far.call({ to: 'gateway', did: '65551234', script: 'fax', file: join(line.media, 'light.tif') });
   }, 60_000);

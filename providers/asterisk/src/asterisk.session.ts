@@ -30,7 +30,7 @@ import { UnwritableValueError } from './config/ini';
 import { trunkName } from './config/trunks';
 import { type AsteriskHub, removeReceived } from './hub/asterisk-hub';
 import type { OpenCall, Received, TrunkHandler } from './hub/call-tracker';
-import { healthOf, isSettled, type TrunkState, trunkState } from './hub/trunk-health';
+import { healthOf, isSettled, type TrunkDuties, type TrunkState, trunkState } from './hub/trunk-health';
 
 /** How long an order waits for the link, or for the first word about a new trunk. */
 const READY_MS = 5000;
@@ -45,6 +45,7 @@ const STATE_MAX_AGE_MS = 10_000;
 export class AsteriskSession implements DriverSession, TrunkHandler {
   readonly limits: SessionLimits;
   readonly trunk: string;
+  private readonly duties: TrunkDuties;
   private state: TrunkState | undefined;
   private stateAt = 0;
   private problem: string | undefined;
@@ -60,6 +61,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     private readonly release: () => Promise<void>,
   ) {
     this.trunk = trunkName(config.providerId);
+    this.duties = { registers: config.register, probes: config.settings.qualify_seconds > 0 };
     this.limits = { maxInFlight: config.settings.max_calls, perSecond: config.settings.calls_per_second };
   }
 
@@ -133,7 +135,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     }
     this.stateAt = 0;
     const state = await this.settledState(signal);
-    return state ? healthOf(state, this.config.register) : { state: 'error', detail: 'Asterisk gave no answer' };
+    return state ? healthOf(state, this.duties) : { state: 'error', detail: 'Asterisk gave no answer' };
   }
 
   /** Hangs up; true if Asterisk had the call. */
@@ -240,7 +242,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     while (!signal.aborted && Date.now() < end) {
       if (this.state && Date.now() - this.stateAt < STATE_MAX_AGE_MS) return this.state;
       const state = await trunkState(this.hub.ami, this.trunk).catch(() => undefined);
-      if (state && isSettled(state, this.config.register)) {
+      if (state && isSettled(state, this.duties)) {
         this.state = state;
         this.stateAt = Date.now();
         return state;
@@ -260,11 +262,11 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     try {
       const before = this.state;
       const state = await trunkState(this.hub.ami, this.trunk);
-      if (this.closed || !isSettled(state, this.config.register)) return;
+      if (this.closed || !isSettled(state, this.duties)) return;
       this.state = state;
       this.stateAt = Date.now();
-      const health = healthOf(state, this.config.register);
-      if (before && healthOf(before, this.config.register).state === health.state) return;
+      const health = healthOf(state, this.duties);
+      if (before && healthOf(before, this.duties).state === health.state) return;
       await this.context.emit({ kind: 'health', ...health });
     } catch (error) {
       this.context.log.debug({ error: (error as Error).message }, 'sip: the state of the trunk is not known');

@@ -146,12 +146,14 @@ export class AsteriskHub {
     while (this.tracker.safeOffset(Infinity) !== Infinity && this.tracker.open.size === 0 && Date.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+    const live = await this.ami.list({ action: 'CoreShowChannels' }, { timeoutMs: 2000 }).catch(() => undefined);
+    // All is told: the next server need not read it again.
+    if (live?.length === 0 && this.isReady && !this.tracker.busy) this.position = await this.journal.size();
     await this.saveCheckpoint().catch(() => undefined);
-    const live = await this.ami.list({ action: 'CoreShowChannels' }, { timeoutMs: 2000 }).catch(() => []);
     this.ami.stop();
     this.tracker.close();
     for (const listener of [...this.readyListeners]) listener();
-    if (live.length > 0 || this.tracker.open.size > 0) this.instance?.release();
+    if ((live ?? []).length > 0 || this.tracker.open.size > 0) this.instance?.release();
     else await this.instance?.stop();
   }
 

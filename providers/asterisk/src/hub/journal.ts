@@ -10,6 +10,8 @@ export interface JournalEntry {
   channel: string;
   /** Byte offset of its first line. */
   readonly offset: number;
+  /** Its beginning was read too: without it the rest may be missing pieces. */
+  begun: boolean;
   hungUp: boolean;
   /** Q.850 cause of HANGUP; 0 while unknown. */
   cause: number;
@@ -97,6 +99,7 @@ function take(entries: Map<string, JournalEntry>, line: string, offset: number):
     uniqueid,
     channel,
     offset,
+    begun: false,
     hungUp: false,
     cause: 0,
     answered: false,
@@ -106,7 +109,8 @@ function take(entries: Map<string, JournalEntry>, line: string, offset: number):
   entries.set(uniqueid, entry);
   entry.at = Math.round(Number(time) * 1000) || Date.now();
   if (channel !== '') entry.channel = channel;
-  if (type === 'ANSWER') entry.answered = true;
+  if (type === 'CHAN_START') entry.begun = true;
+  else if (type === 'ANSWER') entry.answered = true;
   else if (type === 'ICT_END') entry.end = parseIctEnd(eventText(extra));
   else if (type === 'HANGUP') {
     entry.hungUp = true;

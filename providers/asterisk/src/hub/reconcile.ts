@@ -55,6 +55,7 @@ function settleEntries(entries: Map<string, JournalEntry>, live: ReadonlySet<str
   for (const entry of entries.values()) {
     const providerId = providerOfRef(entry.uniqueid);
     if (providerId === undefined) receivedEntry(entry, tracker);
+    else if (!isWhole(entry, tracker)) continue;
     else if (entry.hungUp || (entry.end && !live.has(entry.uniqueid))) {
       const { cause, end, at } = entry;
       if (!tracker.wasTold(entry.uniqueid)) tracker.finish(callOf(entry, tracker), { cause, end, endedAt: at });
@@ -64,6 +65,11 @@ function settleEntries(entries: Map<string, JournalEntry>, live: ReadonlySet<str
       call.answered ||= entry.answered;
     }
   }
+}
+
+/** The last lines of a call that was told before the checkpoint was made come without its first. */
+function isWhole(entry: JournalEntry, tracker: CallTracker): boolean {
+  return entry.begun || tracker.open.has(entry.uniqueid);
 }
 
 function receivedEntry(entry: JournalEntry, tracker: CallTracker): void {
@@ -91,8 +97,13 @@ function callOf(entry: JournalEntry, tracker: CallTracker): OpenCall {
 
 function lostOf(entries: Map<string, JournalEntry>, live: ReadonlySet<string>, tracker: CallTracker): JournalEntry[] {
   return [...entries.values()].filter(
-    ({ uniqueid, hungUp, end }) =>
-      providerOfRef(uniqueid) !== undefined && !hungUp && !end && !live.has(uniqueid) && !tracker.wasTold(uniqueid),
+    ({ uniqueid, begun, hungUp, end }) =>
+      providerOfRef(uniqueid) !== undefined &&
+      (begun || tracker.open.has(uniqueid)) &&
+      !hungUp &&
+      !end &&
+      !live.has(uniqueid) &&
+      !tracker.wasTold(uniqueid),
   );
 }
 

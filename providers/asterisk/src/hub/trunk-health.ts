@@ -30,15 +30,21 @@ export async function trunkState(ami: AmiLink, name: string): Promise<TrunkState
   };
 }
 
-/** True once Asterisk has made up its mind about a trunk. */
-export function isSettled(state: TrunkState, registers: boolean): boolean {
+/** What a trunk is expected to do. */
+export interface TrunkDuties {
+  readonly registers: boolean;
+  readonly probes: boolean;
+}
+
+/** True once Asterisk has made up its mind about a trunk: before its first probe it says `NonQualified` of any. */
+export function isSettled(state: TrunkState, { registers, probes }: TrunkDuties): boolean {
   if (state.contact === 'Unreachable') return true;
-  if (!['Reachable', 'NonQualified'].includes(state.contact)) return false;
+  if (state.contact !== (probes ? 'Reachable' : 'NonQualified')) return false;
   return !registers || ['Registered', 'Rejected'].includes(state.registration);
 }
 
 /** The state as the kernel shows it. */
-export function healthOf(state: TrunkState, registers: boolean): Health {
+export function healthOf(state: TrunkState, { registers, probes }: TrunkDuties): Health {
   const more = state.roundTripMs === undefined ? {} : { roundTripMs: state.roundTripMs };
   if (state.contact === 'Unreachable') {
     return { state: 'error', detail: 'the carrier does not answer SIP OPTIONS: check host and port, and the firewall' };
@@ -49,7 +55,8 @@ export function healthOf(state: TrunkState, registers: boolean): Health {
       : { state: 'unregistered', detail: registrationDetail(state), ...more };
   }
   if (state.contact === 'Reachable') return { state: 'ok', detail: 'the carrier answers SIP OPTIONS', ...more };
-  if (state.contact === 'NonQualified') return { state: 'ok', detail: 'configured; not probed (qualify_seconds is 0)' };
+  if (!probes && state.contact === 'NonQualified')
+    return { state: 'ok', detail: 'configured; not probed (qualify_seconds is 0)' };
   return { state: 'error', detail: 'Asterisk has not probed the carrier yet' };
 }
 
