@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { isIctError } from '@ictcore/contract';
 import { Command } from 'commander';
+import { addCampaignCommand } from './cli/campaign-command';
+import { addLedgerCommand } from './cli/ledger-command';
 import { type RunningServer, serverVersion, startServer } from './start';
 
 const program = new Command('ictcore')
@@ -17,6 +19,9 @@ program
     announce(server);
     stopOnSignals(server);
   });
+
+addLedgerCommand(program);
+addCampaignCommand(program);
 
 program.parseAsync().catch((error: unknown) => {
   // What a user can mend is shown as words; anything else with its stack, for a report.
