@@ -11,7 +11,6 @@ import {
   definePlugin,
   type Logger,
 } from '@ictcore/contract';
-import { MediaConverter } from '@ictcore/media';
 import { type DependencyContainer, container as root } from 'tsyringe';
 import { AccountSettingCatalog } from '../accounts';
 import { Database } from '../database/database';
@@ -20,6 +19,7 @@ import { Outbox } from '../events/outbox';
 import { createApp, type Listening, listen } from '../http/app';
 import { docsRouter } from '../http/docs';
 import { buildOpenApi } from '../http/openapi';
+import { webhookRouter } from '../inbound';
 import { MediaStorage } from '../media/storage';
 import { Conversions } from '../messages';
 import { Clock } from '../queue/clock';
@@ -137,7 +137,6 @@ export class Kernel {
     const { config, log } = this.options;
     this.container.registerInstance(Database, database);
     this.container.registerInstance(SecretBox, new SecretBox(loadMasterKey(config.secret_key, config.data_dir)));
-    this.container.registerInstance(MediaConverter, openConverter(config));
     this.container.register(CONFIG, { useValue: config });
     this.container.register(LOG, { useValue: log });
     const services = this.container.resolve(Services);
@@ -291,12 +290,21 @@ export class Kernel {
       routes: this.routes,
       authenticator: this.container.resolve(IdentityService),
       scratch,
-      extra: [docsRouter(document)],
+      extra: [docsRouter(document), this.webhooks()],
     });
     const listening: Listening = await listen(app, config.host, config.port);
     this.undo.push({ what: 'HTTP', stop: () => listening.close(config.stop_timeout * 1000) });
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return `http://${host}:${listening.port}`;
+  }
+
+  /** Carriers' calls. On a node that only answers HTTP the sessions that they open are closed here. */
+  private webhooks() {
+    const { config, log } = this.options;
+    const { pool } = this.container.resolve(Engine);
+    const delivers = config.role !== 'api';
+    if (!delivers) this.undo.push({ what: 'providers', stop: () => pool.close() });
+    return webhookRouter({ pool, config, log, delivers });
   }
 
   private async stopSteps(): Promise<void> {
@@ -305,15 +313,4 @@ export class Kernel {
     }
     await this.container.dispose();
   }
-}
-
-/** The one converter of this kernel. */
-function openConverter({ data_dir, media }: Config): MediaConverter {
-  return new MediaConverter({
-    scratchRoot: path.join(data_dir, 'tmp', 'conversions'),
-    timeMs: media.convert_timeout * 1000,
-    memoryBytes: media.convert_memory * 1024 * 1024,
-    allowUnsandboxedOffice: media.allow_unsandboxed_office,
-    ...(media.convert_workers !== undefined && { workers: media.convert_workers }),
-  });
 }

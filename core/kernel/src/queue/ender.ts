@@ -12,7 +12,7 @@ import { type Attempt, channelOf } from './attempt';
 import { judge } from './judge';
 import { finalEntry, type Recorder } from './recorder';
 import { causeRule } from './retry-rules';
-import { essentialSteps } from './steps/chain';
+import { essentialStep } from './steps/chain';
 
 /** What is recorded where nobody knows whether a message left (API section 3.3; DESIGN section 4). */
 export const UNKNOWN_OUTCOME = 'unknown_outcome';
@@ -83,16 +83,16 @@ export class Ender {
 
 /** The one line that every step writes: its name and how it ended (API section 3.7). */
 function stepFacts(attempt: Attempt, program: AnyProgram | undefined, outcome: FinalOutcome): Fact[] {
-  const use = program && essentialStep(program, attempt);
+  const use = program && applicationOf(program, attempt);
   if (!use) return [];
   const failure = outcome.kind !== 'delivered' && outcome.reason === 'timeout' ? 'timeout' : 'error';
   return [{ type: 'application', name: use, data: outcome.kind === 'delivered' ? 'success' : failure }];
 }
 
 /** The application that a one-shot program comes down to; none if its parameters no longer make a scheme. */
-function essentialStep(program: AnyProgram, attempt: Attempt): string | undefined {
+function applicationOf(program: AnyProgram, attempt: Attempt): string | undefined {
   try {
-    return essentialSteps(program.scheme(attempt.program_data ?? {}))[0]?.use;
+    return essentialStep(program.scheme(attempt.program_data ?? {}))?.use;
   } catch {
     return undefined;
   }

@@ -5,7 +5,7 @@ import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
 import { normalizePhone } from '../contacts/phone';
 import type { Attempt } from './attempt';
-import { essentialSteps } from './steps/chain';
+import { essentialStep, essentialSteps } from './steps/chain';
 import { EmailSend } from './steps/email-send';
 import { FaxSend } from './steps/fax-send';
 import { SmsSend } from './steps/sms-send';
@@ -37,7 +37,6 @@ export class OrderBuilder {
       ['email_send', email],
       ['fax_send', fax],
       ['voice_play', voice],
-      ['amd', voice],
     ]);
   }
 
@@ -83,9 +82,10 @@ export class OrderBuilder {
       return refuse(`program ${attempt.program_type} cannot use its parameters: ${(error as Error).message}`);
     }
     const steps = essentialSteps(scheme);
-    const [first] = steps;
-    const step = first && this.steps.get(first.use);
-    if (!first || !step) return refuse(`step ${first?.use ?? scheme.start} cannot be carried out by this server`);
+    const essential = essentialStep(scheme);
+    const step = essential && this.steps.get(essential.use);
+    if (!essential || !step)
+      return refuse(`step ${essential?.use ?? scheme.start} cannot be carried out by this server`);
     const { from, to } = this.parties(attempt);
     const base = {
       spoolId: attempt.spool_id,
@@ -97,7 +97,7 @@ export class OrderBuilder {
       to,
     };
     const tokens = tokenContext(attempt, this.config);
-    return { step, input: { attempt, base, steps, parameters: first.with, tokens } };
+    return { step, input: { attempt, base, steps, parameters: essential.with, tokens } };
   }
 
   /** API 3.1: outbound goes from account to contact, inbound (a notification) from contact to account. */

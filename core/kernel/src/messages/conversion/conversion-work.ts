@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isIctError, type Logger } from '@ictcore/contract';
-import { type FaxQuality, isMediaError, MediaConverter, type MediaFile } from '@ictcore/media';
+import { type FaxQuality, isMediaError, MediaConverter, MediaError, type MediaFile } from '@ictcore/media';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import type { Config } from '../../boot/config';
 import { CONFIG, LOG } from '../../boot/injection';
@@ -140,7 +140,9 @@ export class ConversionWork {
         },
         out,
       );
-      return { file: await this.storage.put(kind.name, out, kind.derived.extension), columns };
+      const file = await this.storage.put(kind.name, out, kind.derived.extension);
+      refuseNothingAdded(change, inputs, file, () => this.storage.deleteLater([file.key]));
+      return { file, columns };
     } finally {
       await rm(out, { force: true });
     }
@@ -267,4 +269,12 @@ function inputsOf(change: Change, files: readonly FileRow[]): FileRow[] {
   if (change.action === 'replace') return own;
   if (change.action === 'append') return [...files.filter((file) => file.role === 'derived'), ...own];
   return files.filter((file) => file.role === 'original');
+}
+
+/** A file that adds nothing to what is there (a sound of no length) is refused as it would be alone. */
+function refuseNothingAdded(change: Change, inputs: readonly FileRow[], made: StoredFile, drop: () => void): void {
+  const before = inputs.find((file) => file.role === 'derived');
+  if (change.action !== 'append' || !before || made.size > before.size) return;
+  drop();
+  throw new MediaError('MEDIA_NOT_CONVERTIBLE', 'There is nothing in the file.');
 }

@@ -1,5 +1,6 @@
 export { capabilityRoutes } from './capability.routes';
 export { Conversions } from './conversions';
+export { provideConverter } from './converter';
 export { MESSAGE_MEDIA_KEYS } from './media.sql';
 export type { IncomingFile, MediaRow } from './media-files';
 export { MediaFiles } from './media-files';

@@ -165,6 +165,15 @@ export class MediaDesk {
       .sort();
   }
 
+  /** Storage keys of a document's files in one role. */
+  async filesOf(documentId: number, role: string): Promise<string[]> {
+    const rows = await this.db.database.query<{ storage_key: string }>(
+      'select storage_key from message_media where document_id = $1 and role = $2 order by position',
+      [documentId, role],
+    );
+    return rows.map((row) => row.storage_key);
+  }
+
   /** Storage keys that rows refer to, as paths below the data directory. */
   async filesOfRows(): Promise<string[]> {
     const rows = await this.db.database.query<{ key: string }>('select storage_key as key from message_media');

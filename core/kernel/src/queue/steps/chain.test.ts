@@ -1,5 +1,5 @@
 import type { Scheme } from '@ictcore/contract';
-import { chainOf, essentialSteps } from './chain';
+import { chainOf, essentialStep, essentialSteps } from './chain';
 
 const scheme = (start: string, steps: Record<string, [use: string, on?: Record<string, string>]>): Scheme => ({
   start,
@@ -51,4 +51,5 @@ test.each<[string, Scheme, string[], string[]]>([
 ])('%s', (_name, given, chain, essential) => {
   expect(uses(chainOf(given))).toEqual(chain);
   expect(uses(essentialSteps(given))).toEqual(essential);
+  expect(essentialStep(given)?.use).toBe(essential.find((use) => use !== 'amd' && use !== 'wait'));
 });

@@ -24,12 +24,20 @@ export function chainOf(scheme: Scheme): SchemeStep[] {
   return chain;
 }
 
-/**
- * The steps of the chain without its frame. The first of them is the essential one, which says what kind of order the
- * attempt is: `originate, fax_send, disconnect` is a `fax_send`.
- */
+/** Applications that only prepare another one: they are part of its order, and no order of their own. */
+const PREPARING: ReadonlySet<string> = new Set(['amd', 'wait', 'callerid_set', 'log']);
+
+/** The steps of the chain without its frame: what an order carries. */
 export function essentialSteps(scheme: Scheme): SchemeStep[] {
   return chainOf(scheme).filter((step) => !FRAME.has(step.use));
+}
+
+/**
+ * The step that says what kind of order an attempt is: the first of the chain that neither frames nor prepares.
+ * `originate, fax_send, disconnect` is a `fax_send`; `originate, amd, voice_play, disconnect` a `voice_play`.
+ */
+export function essentialStep(scheme: Scheme): SchemeStep | undefined {
+  return essentialSteps(scheme).find((step) => !PREPARING.has(step.use));
 }
 
 function nextOf(step: SchemeStep): string | undefined {

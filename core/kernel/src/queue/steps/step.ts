@@ -6,7 +6,7 @@ import type { Attempt } from '../attempt';
 export interface StepInput {
   attempt: Attempt;
   base: OrderBase;
-  /** The essential steps of the program's scheme, in order (see `chain.ts`); this one is the first. */
+  /** The essential steps of the program's scheme, in order; this one is among them (see `chain.ts`). */
   steps: readonly SchemeStep[];
   /** The step's own parameters from the program's scheme. */
   parameters: Readonly<Record<string, unknown>>;
