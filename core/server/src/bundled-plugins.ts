@@ -3,7 +3,9 @@ import { plugin as sendemail } from '@ictcore/plugin-sendemail';
 import { plugin as sendfax } from '@ictcore/plugin-sendfax';
 import { plugin as sendsms } from '@ictcore/plugin-sendsms';
 import { plugin as voicemessage } from '@ictcore/plugin-voicemessage';
+import { plugin as kannel } from '@ictcore/provider-kannel';
 import { plugin as loopback } from '@ictcore/provider-loopback';
+import { plugin as smpp } from '@ictcore/provider-smpp';
 import { plugin as smtp } from '@ictcore/provider-smtp';
 import { plugin as smtpInbound } from '@ictcore/provider-smtp-inbound';
 
@@ -13,7 +15,9 @@ export const bundledPlugins: readonly AnyPlugin[] = [
   sendemail,
   sendfax,
   voicemessage,
+  kannel,
   loopback,
+  smpp,
   smtp,
   smtpInbound,
 ];

@@ -47,6 +47,8 @@ export interface Trunk {
   /** Token bucket of the session's `perSecond`. */
   bucket: { tokens: number; at: number };
   opening: Promise<DriverSession> | undefined;
+  /** After a failed opening: not tried again before this time (milliseconds since 1970) unless it is needed. */
+  openAfter: number;
   closed: boolean;
 }
 
@@ -164,6 +166,23 @@ export class ProviderPool {
     return trunk.opening;
   }
 
+  /**
+   * Opens the session of every active provider, so that what comes in is heard before anything goes out. One that
+   * cannot be opened is tried again after a rest.
+   */
+  async openAll(): Promise<void> {
+    const now = Date.now();
+    const waiting = (await this.active()).filter((trunk) => !trunk.session && !trunk.opening && trunk.openAfter <= now);
+    await Promise.all(
+      waiting.map((trunk) =>
+        this.session(trunk).catch((error: unknown) => {
+          trunk.openAfter = Date.now() + REST_MS;
+          this.log.error({ provider: trunk.row.name, error }, 'provider could not be opened');
+        }),
+      ),
+    );
+  }
+
   /** Opens a session that is not part of the pool: for testing a provider that may be inactive. The caller closes it. */
   open(row: ProviderRow, driver: AnyDriver): Promise<DriverSession> {
     return driver.open(this.configOf(row), this.contextFor(row, driver));
@@ -245,6 +264,7 @@ function newTrunk(row: ProviderRow, driver: AnyDriver): Trunk {
     restUntil: 0,
     bucket: { tokens: 1, at: Date.now() },
     opening: undefined,
+    openAfter: 0,
     closed: false,
   };
 }
