@@ -5,7 +5,7 @@ import { Services } from '../boot/services';
 import { Database } from '../database/database';
 import { ResourceDirectory } from '../database/resource-directory';
 import { MediaStorage } from '../media';
-import { Conversions, capabilityRoutes, MESSAGE_MEDIA_KEYS } from './conversion';
+import { Conversions, capabilityRoutes, MESSAGE_MEDIA_KEYS, provideConverter } from './conversion';
 import { DocumentService, documentRoutes } from './documents';
 import { KernelMessages } from './message.service';
 import { RecordingService, recordingRoutes } from './recordings';
@@ -29,6 +29,7 @@ const RESUME_MS = 15_000;
 export const messagesModule: KernelModule = {
   name: 'messages',
   setup(registry, container) {
+    provideConverter(container);
     const templates = container.resolve(TemplateService);
     const texts = container.resolve(TextService);
     const documents = container.resolve(DocumentService);

@@ -44,15 +44,16 @@ describe('fax_send', () => {
       channel: 'fax',
       spoolId: 1,
       pages: 2,
-      header: 'Ubersicht fur Zoe? ??',
+      header: 'Ubersicht fur Zoe? ?',
       stationId: 'Muller & Sohne Fax u',
       ecm: true,
       document: { mediaType: 'image/tiff', size: expect.any(Number) },
     });
     expect(other?.pages).toBe(2);
     const chunks: Buffer[] = [];
-    for await (const chunk of (await order?.document.open()) as AsyncIterable<Buffer>) chunks.push(chunk);
-    expect(Buffer.concat(chunks)).toHaveLength(order?.document.size as number);
+    const { document } = order as FaxOrder;
+    for await (const chunk of await document.open()) chunks.push(chunk as Buffer);
+    expect(Buffer.concat(chunks)).toHaveLength(document.size);
   });
 
   test('what cannot be sent is refused for good', async () => {
