@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Actor, IctError, notFound, wrongState } from '@ictcore/contract';
@@ -133,11 +134,18 @@ export class ContactImportService {
     return made.rows[0]?.imported ?? 0;
   }
 
-  /** Ends the statement under way; what it did is rolled back with the connection. */
+  /** Ends the statement under way and the connection; what it did is rolled back. */
   private async cancel(client: Client): Promise<void> {
-    const { processID } = client as Client & { processID?: number };
+    const { processID, connection } = client as Client & ClientInside;
     if (processID) await this.database.query('select pg_cancel_backend($1)', [processID]).catch(() => undefined);
+    connection.stream.destroy();
   }
+}
+
+/** What pg's types leave out. */
+interface ClientInside {
+  processID?: number | null;
+  connection: { stream: Socket };
 }
 
 /** No limits of time: large files take minutes. The server gives up by itself soon after this process is gone. */
