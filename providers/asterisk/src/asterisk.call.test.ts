@@ -84,7 +84,7 @@ describeWithPeer('asterisk', 'calls decided step by step', () => {
       step('no_such_step'),
       step('constructor'),
       step('voice_play'),
-      step('say_digit', { value: '1","${SHELL(id)}' }),
+      step('say_digit', { value: `1","\${SHELL(id)}` }),
       step('transfer', { extension: '1200&PJSIP/1' }),
       step('transfer', { phone: '1001@evil' }),
       step('callerid_set', { callerid: 'x' }),

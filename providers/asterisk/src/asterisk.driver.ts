@@ -1,4 +1,5 @@
 import { defineDriver, type Logger, type ProviderDriver } from '@ictcore/contract';
+import { LazySession } from './asterisk.lazy-session';
 import { HubService } from './asterisk.service';
 import { AsteriskSession } from './asterisk.session';
 import { SIP_PORT, type SipSettings, sipSettings } from './asterisk.settings';
@@ -26,14 +27,21 @@ export function sipDriver(source: () => Promise<AsteriskSource> | AsteriskSource
   /** One opens only when another has ended: both would use one folder. */
   let closing: Promise<void> = Promise.resolve();
 
-  const acquire = (log: Logger): Promise<AsteriskHub> => {
+  const acquire = async (log: Logger): Promise<AsteriskHub> => {
     users += 1;
     hub ??= closing.then(async () => {
       const opened = await AsteriskHub.open(await source(), log);
       service.use(opened);
       return opened;
     });
-    return hub;
+    const mine = hub;
+    try {
+      return await mine;
+    } catch (error) {
+      users -= 1;
+      if (hub === mine) hub = undefined;
+      throw error;
+    }
   };
   const release = async () => {
     users -= 1;
@@ -57,16 +65,14 @@ export function sipDriver(source: () => Promise<AsteriskSource> | AsteriskSource
       fax: { timeoutMs: FAX_REPORT_MS, becomes: 'failed' },
     },
     async open(config, context) {
-      try {
+      const { max_calls: maxInFlight, calls_per_second: perSecond } = config.settings;
+      const lazy = new LazySession({ maxInFlight, perSecond }, async () => {
         const session = new AsteriskSession(config, context, await acquire(context.log), release);
         await session.open();
         return session;
-      } catch (error) {
-        // Asterisk cannot be started: the next provider that opens tries again.
-        hub = undefined;
-        users = Math.max(0, users - 1);
-        throw error;
-      }
+      });
+      await lazy.connect();
+      return lazy;
     },
   });
   return { driver, service };

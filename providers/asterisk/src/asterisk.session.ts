@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import {
   accepted,
   type Call,
@@ -12,11 +13,10 @@ import {
   type Outcome,
   type ProviderConfig,
   refused,
-  type SessionLimits,
   type VoiceOrder,
 } from '@ictcore/contract';
 import { amiErrorCode } from './ami/ami-error';
-import { field } from './ami/ami-message';
+import { type AmiMessage, field } from './ami/ami-message';
 import { SIP_PORT, type SipSettings } from './asterisk.settings';
 import { placeFlow } from './call/place-flow';
 import { type CallEndFacts, refOf } from './calls/call-end';
@@ -28,9 +28,9 @@ import { outcomeOf } from './calls/outcome';
 import { inboundOf } from './calls/received';
 import { UnwritableValueError } from './config/ini';
 import { trunkName } from './config/trunks';
-import { type AsteriskHub, removeReceived } from './hub/asterisk-hub';
+import type { AsteriskHub } from './hub/asterisk-hub';
 import type { OpenCall, Received, TrunkHandler } from './hub/call-tracker';
-import { healthOf, isSettled, type TrunkDuties, type TrunkState, trunkState } from './hub/trunk-health';
+import { healthOf, isSettled, type TrunkDuties, type TrunkState } from './hub/trunk-health';
 
 /** How long an order waits for the link, or for the first word about a new trunk. */
 const READY_MS = 5000;
@@ -43,7 +43,6 @@ const STATE_MAX_AGE_MS = 10_000;
 
 /** One provider row of type `sip`: a trunk of the shared Asterisk. */
 export class AsteriskSession implements DriverSession, TrunkHandler {
-  readonly limits: SessionLimits;
   readonly trunk: string;
   private readonly duties: TrunkDuties;
   private state: TrunkState | undefined;
@@ -62,7 +61,6 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
   ) {
     this.trunk = trunkName(config.providerId);
     this.duties = { registers: config.register, probes: config.settings.qualify_seconds > 0 };
-    this.limits = { maxInFlight: config.settings.max_calls, perSecond: config.settings.calls_per_second };
   }
 
   /** Makes the trunk and takes what came for it since the last server. Never throws: `check` tells what is wrong. */
@@ -88,7 +86,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
       this.problem = error instanceof UnwritableValueError ? error.message : `the trunk: ${(error as Error).message}`;
       this.context.log.error({ problem: this.problem }, 'sip: the trunk could not be configured');
     }
-    this.offs.push(hub.onEvent((message) => this.watchHealth(message.event, field(message, 'endpointname'))));
+    this.offs.push(hub.onEvent((message) => this.watchHealth(message)));
     hub.tracker.attach(config.providerId, this);
   }
 
@@ -181,7 +179,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     const inbound = await inboundOf(received, this.hub.site.receivedDir);
     if (!inbound) return;
     await this.context.emit(inbound.message);
-    if (inbound.path) await removeReceived(inbound.path);
+    if (inbound.path) await rm(inbound.path, { force: true });
   }
 
   /**
@@ -241,7 +239,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     const end = Date.now() + READY_MS;
     while (!signal.aborted && Date.now() < end) {
       if (this.state && Date.now() - this.stateAt < STATE_MAX_AGE_MS) return this.state;
-      const state = await trunkState(this.hub.ami, this.trunk).catch(() => undefined);
+      const state = await this.hub.trunkState(this.trunk).catch(() => undefined);
       if (state && isSettled(state, this.duties)) {
         this.state = state;
         this.stateAt = Date.now();
@@ -253,15 +251,17 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
   }
 
   /** The carrier went away or came back: told to the kernel at once. */
-  private watchHealth(event: string, endpoint: string): void {
-    if (event !== 'Registry' && !(event === 'ContactStatus' && endpoint === this.trunk)) return;
-    void this.refreshHealth();
+  private watchHealth(message: AmiMessage): void {
+    const contact = message.event === 'ContactStatus' && field(message, 'endpointname') === this.trunk;
+    // A Registry event names the server, not the trunk.
+    const registry = message.event === 'Registry' && field(message, 'domain').includes(this.config.host);
+    if (contact || (registry && this.config.register)) void this.refreshHealth();
   }
 
   private async refreshHealth(): Promise<void> {
     try {
       const before = this.state;
-      const state = await trunkState(this.hub.ami, this.trunk);
+      const state = await this.hub.trunkState(this.trunk);
       if (this.closed || !isSettled(state, this.duties)) return;
       this.state = state;
       this.stateAt = Date.now();

@@ -74,7 +74,7 @@ describeWithPeer('asterisk', 'voice over a SIP trunk', () => {
       end(line.voice('1006', { steps: [{ use: 'play_menu', with: { key_timeout: 4 }, files: message }] })),
       end(line.voice('1007', { steps: [{ use: 'amd', with: { machine: 'hangup' } }, play] })),
       end(line.voice('1008', { steps: [{ use: 'amd', with: { machine: 'hangup' } }, play] })),
-      end(line.voice('1008', { steps: [{ use: 'amd', with: { machine: 'message' } }, play] }), 40_000),
+      end(line.voice('1008', { steps: [{ use: 'amd', with: { machine: 'beep' } }, play] }), 40_000),
     ]);
     const fact = (outcome: Outcome, name: string) =>
       ('facts' in outcome ? outcome.facts : [])?.find((each) => each.name === name)?.data;

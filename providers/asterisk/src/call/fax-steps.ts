@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CallStep, Fact, StepOutcome } from '@ictcore/contract';
 import { fileOf, StepError, wholeNumber } from '../calls/one-shot';
 import { HungUpError } from './agi-channel';
-import type { StepContext } from './steps';
+import type { StepContext } from './step-context';
 
 /** What the fax engine says afterwards, by the name of its variable. */
 interface FaxEnd {

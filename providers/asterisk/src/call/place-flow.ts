@@ -1,43 +1,48 @@
 import type { Call, CallOrder, Outcome } from '@ictcore/contract';
 import { field } from '../ami/ami-message';
-import type { AsteriskSession } from '../asterisk.session';
 import { type CallEndFacts, refOf } from '../calls/call-end';
 import { callerId } from '../calls/destination';
+import type { CallRequest } from '../calls/originate';
 import { outcomeOf } from '../calls/outcome';
+import type { AsteriskHub } from '../hub/asterisk-hub';
 import { AgiChannel } from './agi-channel';
 import { SipCall } from './sip-call';
+
+/** What a flow needs of the trunk it goes over. */
+export interface FlowTrunk {
+  readonly hub: AsteriskHub;
+  readonly trunk: string;
+  readonly config: { readonly providerId: number };
+  prepare(order: CallOrder, signal: AbortSignal): Promise<Outcome | { number: string }>;
+  place(request: CallRequest, signal: AbortSignal): Promise<Outcome>;
+  takeEnd(ref: string, tell: (facts: CallEndFacts) => void): () => void;
+  cancel(ref: string): Promise<boolean>;
+}
 
 /**
  * Places a call whose steps the kernel decides. Resolves when it is answered (Asterisk then waits for the first step),
  * or with the outcome if it never was.
  */
-export async function placeFlow(
-  session: AsteriskSession,
-  order: CallOrder,
-  signal: AbortSignal,
-): Promise<Call | Outcome> {
+export async function placeFlow(session: FlowTrunk, order: CallOrder, signal: AbortSignal): Promise<Call | Outcome> {
   const ready = await session.prepare(order, signal);
   if ('kind' in ready) return ready;
   const { hub, trunk } = session;
   const ref = refOf(session.config.providerId, order.spoolId);
   let over: CallEndFacts | undefined;
+  let forget: () => void = () => undefined;
   const facts = new Promise<CallEndFacts>((resolve) => {
-    const off = session.takeEnd(ref, (end) => {
+    forget = session.takeEnd(ref, (end) => {
       over = end;
-      off();
+      forget();
       resolve(end);
     });
   });
+  let off: () => void = () => undefined;
   const started = new Promise<string>((resolve) => {
-    const off = hub.onEvent((message) => {
-      if (message.event !== 'AsyncAGIStart' || field(message, 'uniqueid') !== ref) return;
-      off();
-      resolve(field(message, 'channel'));
+    off = hub.onEvent((message) => {
+      if (message.event === 'AsyncAGIStart' && field(message, 'uniqueid') === ref) resolve(field(message, 'channel'));
     });
-    void facts.then(() => {
-      off();
-      resolve('');
-    });
+    void facts.then(() => resolve(''));
   });
   const cancel = () => void session.cancel(ref);
   const outcome = await session.place(
@@ -53,9 +58,14 @@ export async function placeFlow(
     },
     signal,
   );
-  if (outcome.kind !== 'accepted') return outcome;
+  if (outcome.kind !== 'accepted') {
+    off();
+    forget();
+    return outcome;
+  }
   signal.addEventListener('abort', cancel);
   const channel = await started;
+  off();
   signal.removeEventListener('abort', cancel);
   if (over) return outcomeOf(over);
   return new SipCall(ref, hub, new AgiChannel(hub, ref, channel), trunk, facts);

@@ -4,7 +4,8 @@ import { StepError } from '../calls/one-shot';
 import { outcomeOf } from '../calls/outcome';
 import type { AsteriskHub } from '../hub/asterisk-hub';
 import { type AgiChannel, HungUpError, StepLostError } from './agi-channel';
-import { type StepContext, steps } from './steps';
+import type { StepContext } from './step-context';
+import { steps } from './steps';
 
 /** A whole call lasts no longer, in seconds: holds without us. */
 const MAX_CALL_SECONDS = 3600;

@@ -2,27 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallStep, Fact, StepOutcome } from '@ictcore/contract';
-import type { CallEndFacts } from '../calls/call-end';
 import { callerId, dialable } from '../calls/destination';
 import { fileOf, StepError, sayValue, wholeNumber } from '../calls/one-shot';
-import type { AsteriskHub } from '../hub/asterisk-hub';
 import { type AgiChannel, type AgiResult, HungUpError } from './agi-channel';
 import { receiveFax, sendFax } from './fax-steps';
-
-/** What a step may use. */
-export interface StepContext {
-  readonly ref: string;
-  readonly hub: AsteriskHub;
-  readonly agi: AgiChannel;
-  readonly trunk: string;
-  /** How many steps have begun: names staged files. */
-  readonly count: number;
-  readonly facts: Promise<CallEndFacts>;
-  hangup(): Promise<void>;
-}
-
-/** One application of API section 4.8. */
-export type StepRunner = (context: StepContext, step: CallStep) => Promise<StepOutcome>;
+import type { StepContext, StepRunner } from './step-context';
 
 const SUCCESS: StepOutcome = { outcome: 'success' };
 const nothing: StepRunner = async () => SUCCESS;

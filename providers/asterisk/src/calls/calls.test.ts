@@ -143,6 +143,9 @@ describe('one-shot plans', () => {
     ]);
     expect(plan.amd).toBe('hangup');
     expect(plan.ops.map(({ op }) => op)).toEqual(['play', 'wait', 'digits', 'date', 'read']);
+    expect(planVoice([{ ...play, with: { repeat: 3 } }]).ops.map(({ op }) => op)).toEqual([
+      ...['play', 'wait', 'play', 'wait', 'play'],
+    ]);
     expect(plan.ops[1]).toEqual({ op: 'wait', value: '1.5' });
     expect(plan.ops[3]).toEqual({ op: 'date', value: '1767312000' });
   });
@@ -154,6 +157,8 @@ describe('one-shot plans', () => {
     [[{ use: 'say_alpha', with: { d: '$' + '{SHELL(id)}' } }], 'cannot be said'],
     [[{ use: 'say_date', with: { d: 'x' } }], 'cannot be said'],
     [[{ use: 'wait', with: { delay: -1 } }], 'a number from'],
+    [[{ ...play, with: { repeat: 11 } }], 'a number from'],
+    [[{ use: 'amd', with: { machine: 'x' } }, play], 'hangup or beep'],
     [[play, { use: 'amd', with: {} }], 'must come first'],
     [[{ use: 'constructor', with: {} }], 'cannot be part'],
     [Array.from({ length: 41 }, () => play), 'more than 40'],

@@ -11,7 +11,7 @@ export type VoiceOp =
 export interface VoicePlan {
   readonly ops: readonly VoiceOp[];
   /** Tell people from machines first; a machine is hung up on, or gets the message after its beep. */
-  readonly amd: 'off' | 'hangup' | 'message';
+  readonly amd: 'off' | 'hangup' | 'beep';
 }
 
 /** A step that a one-shot call cannot do, or whose parameters are wrong. */
@@ -19,6 +19,8 @@ export class StepError extends Error {
   readonly code = 'STEP_INVALID';
 }
 
+/** Between two times of the same recording, in seconds. */
+const PAUSE: VoiceOp = { op: 'wait', value: '1' };
 /** Most steps of a one-shot call. */
 const MAX_STEPS = 40;
 
@@ -31,22 +33,29 @@ export function planVoice(steps: readonly CallStep[]): VoicePlan {
     if (step.use === 'amd') {
       if (ops.length > 0 || amd !== 'off') throw new StepError('amd must come first, and once');
       amd = amdChoice(step.with);
-    } else ops.push(planStep(step, index));
+    } else if (step.use === 'voice_play') ops.push(...repeated(step, index));
+    else ops.push(planStep(step, index));
   }
   if (ops.length === 0) throw new StepError('nothing to play or say');
   if (ops.length > MAX_STEPS) throw new StepError(`more than ${MAX_STEPS} steps`);
   return { ops, amd };
 }
 
-function amdChoice(parameters: CallStep['with']): 'hangup' | 'message' {
-  const choice = parameters.machine ?? parameters.on_machine ?? 'message';
-  if (choice === 'hangup' || choice === 'message') return choice;
-  throw new StepError('amd: machine must be hangup or message');
+/** A recording as often as `repeat` says (1 to 10), with a pause between. */
+function repeated(step: CallStep, index: number): VoiceOp[] {
+  const play: VoiceOp = { op: 'play', file: fileOf(step, index) };
+  const times = wholeNumber(step.with.repeat, 1, 1, 10);
+  return Array.from({ length: times }, (_, nth) => (nth === 0 ? [play] : [PAUSE, play])).flat();
+}
+
+function amdChoice(parameters: CallStep['with']): 'hangup' | 'beep' {
+  const choice = parameters.machine ?? 'beep';
+  if (choice === 'hangup' || choice === 'beep') return choice;
+  throw new StepError('amd: machine must be hangup or beep');
 }
 
 function planStep(step: CallStep, index: number): VoiceOp {
   switch (step.use) {
-    case 'voice_play':
     case 'tts':
       return { op: 'play', file: fileOf(step, index) };
     case 'play_menu':

@@ -25,7 +25,7 @@ ${begin(20)}
 
 /**
  * ICT_N steps, each ICT_OPn (play, wait, read, digits, number, alpha, date, time) with ICT_An. AMD first if asked for:
- * ICT_MACHINE=hangup ends the call when a machine answers, anything else speaks after the beep.
+ * ICT_MACHINE=hangup ends the call when a machine answers, beep speaks after its beep.
  */
 const VOICE = `; a message without decisions: play, wait, say, read a digit
 [ict-voice]

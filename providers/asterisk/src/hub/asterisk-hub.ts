@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@ictcore/contract';
 import { AmiLink } from '../ami/ami-link';
@@ -11,6 +10,7 @@ import { Journal } from './journal';
 import { isReceived, reconcile, trunkProvider } from './reconcile';
 import { type AsteriskSite, siteOf } from './site';
 import { TrunkFile } from './trunk-file';
+import { contactState, registrationStates, type TrunkState } from './trunk-health';
 
 /** A call from a number that nobody has bound. */
 export interface UnknownNumber {
@@ -28,6 +28,8 @@ export type AsteriskSource =
   | { readonly existing: AsteriskSite };
 
 const CHECKPOINT_MS = 2000;
+/** So long a list of registrations is good for everybody. */
+const REGISTRATIONS_MS = 100;
 /** How long an orderly end waits for the ends of calls to be stored. */
 const DRAIN_MS = 2000;
 
@@ -48,6 +50,7 @@ export class AsteriskHub {
   private reconciled = false;
   private reconciling: Promise<void> = Promise.resolve();
   private closed = false;
+  private registrations: { readonly at: number; readonly states: Promise<Map<string, string>> } | undefined;
 
   private constructor(
     readonly ami: AmiLink,
@@ -126,6 +129,16 @@ export class AsteriskHub {
     await this.ami
       .send({ action: 'DBDel', Family: 'ict-did', Key: didKey(number) })
       .catch((error) => this.log.debug({ error: (error as Error).message }, 'asterisk: the number was not bound'));
+  }
+
+  /** What Asterisk knows about a trunk. Many ask at once, at boot and after a loss: registrations are fetched once. */
+  async trunkState(name: string): Promise<TrunkState> {
+    if (!this.registrations || Date.now() - this.registrations.at > REGISTRATIONS_MS) {
+      this.registrations = { at: Date.now(), states: registrationStates(this.ami) };
+      this.registrations.states.catch(() => undefined);
+    }
+    const [contact, registrations] = await Promise.all([contactState(this.ami, name), this.registrations.states]);
+    return { ...contact, registration: registrations.get(name) ?? '' };
   }
 
   /** The offset that a call which begins now is followed from. */
@@ -222,6 +235,7 @@ export class AsteriskHub {
 
   private async tick(): Promise<void> {
     try {
+      this.tracker.expire();
       this.sizes = [this.sizes[1], await this.journal.size()];
       await this.saveCheckpoint();
       if (!this.tracker.busy && this.isReady && (await this.journal.rotate())) {
@@ -243,9 +257,4 @@ export class AsteriskHub {
 function didKey(number: string): string {
   if (!/^[+0-9*#]{1,32}$/.test(number)) throw new Error('a number that can be called in: digits, *, # and +');
   return number;
-}
-
-/** Removes a file that has been handed over. */
-export async function removeReceived(file: string): Promise<void> {
-  await rm(file, { force: true });
 }

@@ -33,6 +33,17 @@ export interface OpenCall {
   readonly watchers: Set<() => void>;
 }
 
+/** Something to tell a provider. */
+interface Work {
+  readonly providerId: number;
+  /** The journal must be kept from here on until it is done. */
+  readonly offset: number;
+  readonly since: number;
+  run(to: TrunkHandler): Promise<void>;
+}
+
+/** What no provider has taken for so long is given up: it was deleted. */
+const MAX_WAIT_MS = 24 * 3_600_000;
 /** Ends that were told lately: the journal tells them again after a reconnect. */
 const MAX_RECENT = 20_000;
 const RETRY_MS = { first: 500, most: 30_000 };
@@ -43,10 +54,7 @@ export class CallTracker {
   private readonly handlers = new Map<number, TrunkHandler>();
   private readonly recent = new Map<string, true>();
   /** Work for handlers: by key, with the journal's offset that must not be passed before it is done. */
-  private readonly work = new Map<
-    string,
-    { providerId: number; offset: number; run: (to: TrunkHandler) => Promise<void> }
-  >();
+  private readonly work = new Map<string, Work>();
   private readonly timers = new Set<NodeJS.Timeout>();
 
   constructor(private readonly log: Logger) {}
@@ -156,6 +164,15 @@ export class CallTracker {
     return this.recent.has(ref);
   }
 
+  /** Gives up what belongs to providers that never came back. */
+  expire(now = Date.now()): void {
+    for (const [key, { since, providerId }] of this.work) {
+      if (now - since < MAX_WAIT_MS || this.handlers.has(providerId)) continue;
+      this.work.delete(key);
+      this.log.warn({ ref: key, providerId }, 'asterisk: the end of a call belongs to no provider, given up');
+    }
+  }
+
   /** Stops all retries. */
   close(): void {
     for (const timer of this.timers) clearTimeout(timer);
@@ -180,7 +197,7 @@ export class CallTracker {
   }
 
   private deliver(key: string, providerId: number, offset: number, run: (to: TrunkHandler) => Promise<void>): void {
-    this.work.set(key, { providerId, offset, run });
+    this.work.set(key, { providerId, offset, since: Date.now(), run });
     void this.attempt(key, RETRY_MS.first);
   }
 

@@ -11,23 +11,25 @@ export interface TrunkState {
   readonly registration: string;
 }
 
-/**
- * Asks Asterisk about a trunk. PJSIPShowRegistrationsOutbound also returns the trunks' passwords: nothing of it but the
- * status of this trunk leaves this function.
- */
-export async function trunkState(ami: AmiLink, name: string): Promise<TrunkState> {
-  const [details, registrations] = await Promise.all([
-    ami.list({ action: 'PJSIPShowEndpoint', Endpoint: name }),
-    ami.list({ action: 'PJSIPShowRegistrationsOutbound' }),
-  ]);
+/** Whether the carrier of a trunk answers. */
+export async function contactState(ami: AmiLink, name: string): Promise<Omit<TrunkState, 'registration'>> {
+  const details = await ami.list({ action: 'PJSIPShowEndpoint', Endpoint: name });
   const contact = details.find(({ event }) => event === 'ContactStatusDetail');
   const usec = Number(contact && field(contact, 'roundtripusec'));
-  const registration = registrations.find((each) => field(each, 'objectname').startsWith(`${name}-reg-`));
-  return {
-    contact: contact ? field(contact, 'status') : '',
-    roundTripMs: usec > 0 ? usec / 1000 : undefined,
-    registration: registration ? field(registration, 'status') : '',
-  };
+  return { contact: contact ? field(contact, 'status') : '', roundTripMs: usec > 0 ? usec / 1000 : undefined };
+}
+
+/**
+ * The state of all registrations, by trunk. PJSIPShowRegistrationsOutbound also returns the trunks' passwords: nothing
+ * of it but names and states leaves this function.
+ */
+export async function registrationStates(ami: AmiLink): Promise<Map<string, string>> {
+  const found = await ami.list({ action: 'PJSIPShowRegistrationsOutbound' });
+  const pairs = found.map((each) => [
+    /^(.*)-reg-\d+$/.exec(field(each, 'objectname'))?.[1] ?? '',
+    field(each, 'status'),
+  ]);
+  return new Map(pairs.filter(([name]) => name !== '') as [string, string][]);
 }
 
 /** What a trunk is expected to do. */
