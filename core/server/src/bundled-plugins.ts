@@ -1,4 +1,7 @@
 import type { AnyPlugin } from '@ictcore/contract';
+import { plugin as receiveemail } from '@ictcore/plugin-receiveemail';
+import { plugin as receivefax } from '@ictcore/plugin-receivefax';
+import { plugin as receivesms } from '@ictcore/plugin-receivesms';
 import { plugin as sendemail } from '@ictcore/plugin-sendemail';
 import { plugin as sendfax } from '@ictcore/plugin-sendfax';
 import { plugin as sendsms } from '@ictcore/plugin-sendsms';
@@ -15,6 +18,9 @@ export const bundledPlugins: readonly AnyPlugin[] = [
   sendemail,
   sendfax,
   voicemessage,
+  receivesms,
+  receiveemail,
+  receivefax,
   kannel,
   loopback,
   smpp,

@@ -1,6 +1,7 @@
 import type { SecretBox } from '../boot/secrets';
 import type { Tx } from '../database/database';
 import { firstRow } from '../database/sql';
+import type { AccountAddress } from './account-hooks';
 import { randomSecrets, sealSecrets } from './account-secrets';
 
 /** Longest user name of an account. */
@@ -37,20 +38,25 @@ export async function insertDefaultAccount(
   throw new Error(`both names for the default account of user ${user.user_id} are taken`);
 }
 
-/** The user's default account follows his phone and e-mail while it still has the old ones (API section 1.14). */
+/**
+ * The user's default account follows his phone and e-mail while it still has the old ones (API section 1.14). Returns
+ * the account, whose inbound programs may have to follow too.
+ */
 export async function followUser(
   tx: Tx,
   userId: number,
   before: { phone: string | null; email: string | null },
   after: { phone: string | null; phone_normalized: string | null; email: string | null },
-): Promise<void> {
-  await tx.query(
+): Promise<AccountAddress | undefined> {
+  return firstRow<AccountAddress>(
+    tx,
     `update account set
        phone = case when phone is not distinct from $2 then $4 else phone end,
        phone_normalized = case when phone is not distinct from $2 then $5 else phone_normalized end,
        email = case when email is not distinct from $3 then $6 else email end,
        last_updated = now()
-     where account_id = (select min(account_id) from account where created_by = $1 and type = 'account')`,
+     where account_id = (select min(account_id) from account where created_by = $1 and type = 'account')
+     returning account_id, phone_normalized, email`,
     [userId, before.phone, before.email, after.phone, after.phone_normalized, after.email],
   );
 }

@@ -19,6 +19,7 @@ import { Outbox } from '../events/outbox';
 import { createApp, type Listening, listen } from '../http/app';
 import { docsRouter } from '../http/docs';
 import { buildOpenApi } from '../http/openapi';
+import { webhookRouter } from '../inbound';
 import { MediaStorage } from '../media/storage';
 import { Conversions } from '../messages';
 import { Clock } from '../queue/clock';
@@ -289,12 +290,21 @@ export class Kernel {
       routes: this.routes,
       authenticator: this.container.resolve(IdentityService),
       scratch,
-      extra: [docsRouter(document)],
+      extra: [docsRouter(document), this.webhooks()],
     });
     const listening: Listening = await listen(app, config.host, config.port);
     this.undo.push({ what: 'HTTP', stop: () => listening.close(config.stop_timeout * 1000) });
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
     return `http://${host}:${listening.port}`;
+  }
+
+  /** Carriers' calls. On a node that only answers HTTP the sessions that they open are closed here. */
+  private webhooks() {
+    const { config, log } = this.options;
+    const { pool } = this.container.resolve(Engine);
+    const delivers = config.role !== 'api';
+    if (!delivers) this.undo.push({ what: 'providers', stop: () => pool.close() });
+    return webhookRouter({ pool, config, log, delivers });
   }
 
   private async stopSteps(): Promise<void> {

@@ -2,7 +2,9 @@ import type { ModelCtor } from 'sequelize-typescript';
 import { Account, accountsModule } from '../accounts';
 import { Campaign, campaignsModule } from '../campaigns';
 import { Contact, contactsModule } from '../contacts';
+import { ContactDnc, dncModule } from '../dnc';
 import { Group, groupsModule } from '../groups';
+import { InboundUnmatched, inboundModule } from '../inbound';
 import { Document, messagesModule, Recording, Template, Text } from '../messages';
 import { Permission, permissionsModule } from '../permissions';
 import { ProgramRow, programsModule } from '../programs';
@@ -26,6 +28,8 @@ export const MODULES: readonly KernelModule[] = [
   providersModule,
   programsModule,
   transmissionsModule,
+  dncModule,
+  inboundModule,
   campaignsModule,
   schedulesModule,
   statisticsModule,
@@ -48,6 +52,8 @@ export const MODELS: ModelCtor[] = [
   Transmission,
   Spool,
   SpoolResult,
+  ContactDnc,
+  InboundUnmatched,
   Campaign,
   Task,
 ];

@@ -17,6 +17,7 @@ import type { ListQuery } from '../database/list-query';
 import { OwnedRepository, type Page } from '../database/owned-repository';
 import { ResourceDirectory } from '../database/resource-directory';
 import { fromZod } from '../http/error-reply';
+import { InboundRules } from '../inbound/inbound-rules';
 import { ProgramRow } from './program.model';
 import { type ProgramShown, programCommon, programSpec } from './program.schema';
 
@@ -35,6 +36,7 @@ export class ProgramService {
     @inject(Catalog) private readonly catalog: Catalog,
     @inject(ResourceDirectory) private readonly directory: ResourceDirectory,
     @inject(Services) private readonly services: Services,
+    @inject(InboundRules) private readonly rules: InboundRules,
   ) {
     this.repository = new OwnedRepository(database, programSpec, database.sequelize.getRepository(ProgramRow));
   }
@@ -86,22 +88,27 @@ export class ProgramService {
       tx,
     );
     await this.saveResources(id, program, data, tx);
+    await this.rules.bind(program, id, data, tx);
     return id;
   }
 
   /** New parameters; 423 while an attempt runs with the old ones. */
   async update(actor: Actor, id: number, body: Body): Promise<ProgramShown> {
-    await this.database.transaction(async (tx) => {
-      const before = await this.repository.lock(actor, id, tx);
-      const program = this.typeOf(before);
-      await this.refuseWhile(id, `('processing', 'initializing')`, 'is being used by a running transmission', tx);
-      const common = parse(programCommon, body);
-      const data = await this.parametersOf(actor, program, mergeParameters(before.data, body), tx);
-      await this.repository.update(actor, id, { data, ...(common.name && { name: common.name }) }, tx);
-      await tx.query('delete from program_resource where program_id = $1', [id]);
-      await this.saveResources(id, program, data, tx);
-    });
+    await this.database.transaction((tx) => this.updateIn(actor, id, body, tx));
     return this.get(actor, id);
+  }
+
+  /** As {@link update}, within the caller's transaction. */
+  async updateIn(actor: Actor, id: number, body: Body, tx: Tx): Promise<void> {
+    const before = await this.repository.lock(actor, id, tx);
+    const program = this.typeOf(before);
+    await this.refuseWhile(id, `('processing', 'initializing')`, 'is being used by a running transmission', tx);
+    const common = parse(programCommon, body);
+    const data = await this.parametersOf(actor, program, mergeParameters(before.data, body), tx);
+    await this.repository.update(actor, id, { data, ...(common.name && { name: common.name }) }, tx);
+    await tx.query('delete from program_resource where program_id = $1', [id]);
+    await this.saveResources(id, program, data, tx);
+    await this.rules.bind(program, id, data, tx);
   }
 
   remove(actor: Actor, id: number): Promise<void> {
@@ -126,7 +133,7 @@ export class ProgramService {
   }
 
   private async parametersOf(actor: Actor, program: AnyProgram, body: Body, tx: Tx): Promise<Record<string, unknown>> {
-    const asked = parse(program.parameters, body);
+    const asked = (await this.rules.resolve(actor, program, parse(program.parameters, body) as Body, tx)) as unknown;
     const context: ProgramContext = { actor, use: <T>(token: ServiceToken<T>) => this.services.within(tx, token) };
     const parameters = ((await program.prepare?.(asked, context)) ?? asked) as Record<string, unknown>;
     for (const [field, resource] of Object.entries(resourceFields(program.parameters))) {
@@ -166,7 +173,10 @@ function parse<T>(schema: z.ZodType<T>, body: Body): T {
 
 /** A partial update: what is sent stands over what is stored; `null` clears. */
 function mergeParameters(before: Body, change: Body): Body {
-  return Object.fromEntries(Object.entries({ ...before, ...change }).filter(([, value]) => value !== null));
+  // An account named by its number or address takes the place of the one that is stored (contract: Program.receives).
+  const renamed = change.account_id === undefined && (change.phone || change.email) && before.account_id !== undefined;
+  const merged = { ...before, ...(renamed ? { account_id: null } : {}), ...change };
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null));
 }
 
 function shown(row: ProgramShown): ProgramShown {

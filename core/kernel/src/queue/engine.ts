@@ -1,4 +1,4 @@
-import type { DriverEvent, Health, InboundMessage, Logger } from '@ictcore/contract';
+import type { DriverEvent, Health, InboundMessage, Logger, Refused } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
@@ -7,9 +7,10 @@ import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import type { TransmissionState } from '../transmissions/states';
 import { STRAY_RETRIES } from './campaign.sql';
+import type { Attempt } from './attempt';
 import { Dispatcher } from './dispatcher';
 import { Ender } from './ender';
-import { DUE, PARK, QUEUE_CHANNEL, RELEASE } from './engine.sql';
+import { ATTEMPT_CONTEXT, DUE, PARK, QUEUE_CHANNEL, RELEASE } from './engine.sql';
 import { LANE } from './lanes';
 import type { Node } from './node';
 import { OrderBuilder } from './order-builder';
@@ -18,7 +19,7 @@ import { PolicyGate } from './policy-gate';
 import { Preparer } from './preparer';
 import { ProviderPool } from './provider-pool';
 import { Reaper } from './reaper';
-import { callIdOf, Recorder } from './recorder';
+import { callIdOf, finalEntry, Recorder, writeEntries } from './recorder';
 import { Reports } from './reports';
 
 /** Due transmissions released per tick and statement. */
@@ -102,6 +103,27 @@ export class Engine {
     // Nodes that only answer HTTP have no dispatcher of their own to wake.
     if (!this.dispatcher && rows.length > 0) await sql.query(`select pg_notify('${QUEUE_CHANNEL}', '')`);
     return new Map(rows.map((row) => [row.transmission_id, row.spool_id]));
+  }
+
+  /**
+   * What the policy gate has against an attempt that was released just now, in the transaction that did. The attempt is
+   * ended then, for good, without a hand-over.
+   */
+  async refuseByPolicy(sql: Sql, spoolId: number): Promise<Refused | undefined> {
+    const attempts = await sql.query<Attempt>(ATTEMPT_CONTEXT, [[spoolId]]);
+    const refusal = (await this.gate.check(attempts, sql)).refused[0]?.refusal;
+    if (!refusal) return undefined;
+    const { reason, detail } = refusal;
+    const judgement = {
+      spoolStatus: 'failed',
+      reason,
+      response: detail,
+      transmissionStatus: 'failed',
+      transmissionResponse: detail,
+      retryIn: null,
+    } as const;
+    await writeEntries(sql, [finalEntry(spoolId, refusal, judgement)]);
+    return refusal;
   }
 
   /** There may be work in the queue. */

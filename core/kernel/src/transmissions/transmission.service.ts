@@ -175,7 +175,12 @@ export class TransmissionService {
 
   /** S64, S65: begins an attempt and answers its spool id at once. */
   async send(actor: Actor, id: number): Promise<number> {
-    const spoolId = await this.database.transaction((tx) => this.sendIn(actor, id, tx));
+    const { spoolId, refusal } = await this.database.transaction(async (tx) => {
+      const begun = await this.sendIn(actor, id, tx);
+      return { spoolId: begun, refusal: await this.engine.refuseByPolicy(tx, begun) };
+    });
+    // Only now: that the attempt was refused stays on record.
+    if (refusal) throw wrongState(`Not sent: ${refusal.detail}`);
     this.engine.wake();
     return spoolId;
   }

@@ -1,6 +1,7 @@
 import { type Actor, conflict, forbidden, invalid, notFound, wrongState } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import { AccountService } from '../accounts/account.service';
+import { AccountHooks } from '../accounts/account-hooks';
 import { followUser, insertDefaultAccount } from '../accounts/default-account';
 import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
@@ -33,6 +34,7 @@ export class UserService implements CrudService<UserRead, UserCreate, UserUpdate
     @inject(LoginService) private readonly logins: LoginService,
     @inject(RoleService) private readonly roles: RoleService,
     @inject(AccountService) private readonly accounts: AccountService,
+    @inject(AccountHooks) private readonly accountHooks: AccountHooks,
   ) {
     this.repository = new OwnedRepository(database, userSpec, database.sequelize.getRepository(User));
   }
@@ -84,7 +86,10 @@ export class UserService implements CrudService<UserRead, UserCreate, UserUpdate
       if (passwd !== undefined || (input.active === 0 && before.active === 1)) await endSessions(id, tx);
       const after = await this.repository.get(actor, id, tx);
       const phone_normalized = normalizePhone(after.phone, this.config.country);
-      await followUser(tx, id, before, { phone: after.phone, email: after.email, phone_normalized });
+      const account = await followUser(tx, id, before, { phone: after.phone, email: after.email, phone_normalized });
+      if (account && (after.phone !== before.phone || after.email !== before.email)) {
+        await this.accountHooks.addressChanged(actor, account, tx);
+      }
       await this.changes.record(tx, { user: id });
       return after;
     });
