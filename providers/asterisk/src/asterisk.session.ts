@@ -50,8 +50,6 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
   private problem: string | undefined;
   private closed = false;
   private readonly offs: (() => void)[] = [];
-  /** Calls decided step by step: their ends go to those who decide, not into a report. */
-  private readonly flows = new Map<string, (facts: CallEndFacts) => void>();
 
   constructor(
     readonly config: ProviderConfig<SipSettings>,
@@ -68,7 +66,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     const { config, hub } = this;
     const { settings } = config;
     try {
-      await hub.trunks.set({
+      await hub.trunks.set(this, {
         name: this.trunk,
         host: config.host,
         port: config.port || SIP_PORT,
@@ -155,7 +153,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
     for (const off of this.offs) off();
     this.hub.tracker.detach(this.config.providerId, this);
     await this.hub.trunks
-      .remove(this.trunk)
+      .remove(this, this.trunk)
       .catch((error) => this.context.log.warn({ error: (error as Error).message }, 'sip: the trunk stays configured'));
     await this.release();
   }
@@ -163,15 +161,7 @@ export class AsteriskSession implements DriverSession, TrunkHandler {
   /** {@link TrunkHandler}: an accepted order has ended. */
   async ended(facts: CallEndFacts): Promise<void> {
     await this.hub.stage.remove(facts.ref);
-    const flow = this.flows.get(facts.ref);
-    if (flow) return flow(facts);
     await this.context.emit({ kind: 'report', ref: facts.ref, outcome: outcomeOf(facts) });
-  }
-
-  /** Sends the end of this call to `tell` in place of a report; returns a function that ends this. */
-  takeEnd(ref: string, tell: (facts: CallEndFacts) => void): () => void {
-    this.flows.set(ref, tell);
-    return () => this.flows.delete(ref);
   }
 
   /** {@link TrunkHandler}: a fax or recording has come in; its file is ours to remove once it is stored. */

@@ -123,6 +123,7 @@ client_uri=sip:${phone.name}@${phone.host}:${phone.port}
 contact_user=phone
 retry_interval=2
 forbidden_retry_interval=2
+auth_rejection_permanent=no
 expiration=60
 [phone]
 type=aor

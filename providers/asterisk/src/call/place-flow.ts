@@ -15,7 +15,6 @@ export interface FlowTrunk {
   readonly config: { readonly providerId: number };
   prepare(order: CallOrder, signal: AbortSignal): Promise<Outcome | { number: string }>;
   place(request: CallRequest, signal: AbortSignal): Promise<Outcome>;
-  takeEnd(ref: string, tell: (facts: CallEndFacts) => void): () => void;
   cancel(ref: string): Promise<boolean>;
 }
 
@@ -31,7 +30,7 @@ export async function placeFlow(session: FlowTrunk, order: CallOrder, signal: Ab
   let over: CallEndFacts | undefined;
   let forget: () => void = () => undefined;
   const facts = new Promise<CallEndFacts>((resolve) => {
-    forget = session.takeEnd(ref, (end) => {
+    forget = hub.tracker.takeEnd(ref, (end) => {
       over = end;
       forget();
       resolve(end);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeWithPeer } from '@ictcore/test-peers';
 import { gatewayOptions, removeFolder } from '../testing/gateway';
-import { Line } from '../testing/line';
+import { Line, reportOf } from '../testing/line';
 import { AsteriskInstance } from './asterisk-instance';
 
 describeWithPeer('asterisk', 'an Asterisk of our own', () => {
@@ -62,6 +62,21 @@ describeWithPeer('asterisk', 'an Asterisk of our own', () => {
     expect((await session.check(new AbortController().signal)).state).toBe('registered');
     expect(context.log.text()).not.toContain(password);
     await session.close();
+    await line.stop();
+  });
+
+  test('a provider opened a second time, to test it, leaves the first as it is', async () => {
+    const line = await Line.start();
+    const { signal } = new AbortController();
+    const first = await line.open();
+    const second = await line.open();
+    expect((await second.session.check(signal)).state).toBe('registered');
+    await second.session.close();
+    expect((await first.session.check(signal)).state).toBe('registered');
+    const order = line.voice('1002');
+    expect(await first.session.submit?.(order, signal)).toMatchObject({ kind: 'accepted' });
+    expect(await reportOf(first.context, `ict3-${order.spoolId}`)).toMatchObject({ reason: 'busy' });
+    expect(second.context.events.filter(({ kind }) => kind === 'report')).toEqual([]);
     await line.stop();
   });
 

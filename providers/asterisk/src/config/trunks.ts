@@ -103,7 +103,9 @@ function trunkSection(trunk: TrunkConfig, sip: AsteriskLayout['sip']): IniSectio
   }
   if (trunk.register) {
     entries.push(
-      ['registration/retry_interval', 10],
+      // A carrier's slip (401 while its database is away) must not end the trunk for good; slow enough for bans.
+      ['registration/auth_rejection_permanent', false],
+      ['registration/retry_interval', 20],
       ['registration/forbidden_retry_interval', 60],
       ['registration/fatal_retry_interval', 300],
       ['registration/max_retries', 1_000_000],

@@ -51,7 +51,9 @@ const RETRY_MS = { first: 500, most: 30_000 };
 /** Follows the calls of one Asterisk by its events, and brings each end to its provider until that has stored it. */
 export class CallTracker {
   readonly open = new Map<string, OpenCall>();
-  private readonly handlers = new Map<number, TrunkHandler>();
+  /** By provider, the oldest first: it gets what happens. A test of a provider opens it a second time. */
+  private readonly handlers = new Map<number, TrunkHandler[]>();
+  private readonly flows = new Map<string, (facts: CallEndFacts) => void>();
   private readonly recent = new Map<string, true>();
   /** Work for handlers: by key, with the journal's offset that must not be passed before it is done. */
   private readonly work = new Map<string, Work>();
@@ -61,13 +63,21 @@ export class CallTracker {
 
   /** Registers a provider's session; what came for it before is delivered now. */
   attach(providerId: number, handler: TrunkHandler): void {
-    this.handlers.set(providerId, handler);
+    this.handlers.set(providerId, [...(this.handlers.get(providerId) ?? []), handler]);
     for (const [key, item] of this.work) if (item.providerId === providerId) void this.attempt(key, RETRY_MS.first);
   }
 
   /** Takes a session away; ends of its calls wait for the next one. */
   detach(providerId: number, handler: TrunkHandler): void {
-    if (this.handlers.get(providerId) === handler) this.handlers.delete(providerId);
+    const others = (this.handlers.get(providerId) ?? []).filter((each) => each !== handler);
+    if (others.length > 0) this.handlers.set(providerId, others);
+    else this.handlers.delete(providerId);
+  }
+
+  /** Sends the end of this call to those who decide its steps, in place of its provider; returns an undo. */
+  takeEnd(ref: string, tell: (facts: CallEndFacts) => void): () => void {
+    this.flows.set(ref, tell);
+    return () => this.flows.delete(ref);
   }
 
   /** Begins to follow a call, before it is asked for. */
@@ -149,7 +159,9 @@ export class CallTracker {
     this.open.delete(call.ref);
     this.remember(call.ref);
     for (const watch of call.watchers) watch();
-    this.deliver(call.ref, call.providerId, call.offset, (to) => to.ended(facts));
+    const flow = this.flows.get(call.ref);
+    if (flow) flow(facts);
+    else this.deliver(call.ref, call.providerId, call.offset, (to) => to.ended(facts));
   }
 
   /** Brings something that came in to its provider. */
@@ -203,7 +215,7 @@ export class CallTracker {
 
   private async attempt(key: string, retryMs: number): Promise<void> {
     const item = this.work.get(key);
-    const handler = item && this.handlers.get(item.providerId);
+    const handler = item && this.handlers.get(item.providerId)?.[0];
     if (!item || !handler) return;
     try {
       await item.run(handler);

@@ -10,7 +10,8 @@ const RELOAD_TIMEOUT_MS = 30_000;
 
 /** The trunks and phones of one Asterisk: writes its file and reloads, one change at a time. */
 export class TrunkFile {
-  private readonly trunks = new Map<string, TrunkConfig>();
+  /** By name; the last one that was set is the one in the file. A test of a provider opens it a second time. */
+  private readonly trunks = new Map<string, { owner: object; trunk: TrunkConfig }[]>();
   private extensions: readonly ExtensionConfig[] = [];
   private pending: Promise<void> | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -20,16 +21,26 @@ export class TrunkFile {
     private readonly ami: AmiLink,
   ) {}
 
-  /** Adds or replaces a trunk. Throws UnwritableValueError if it cannot be written; nothing is changed then. */
-  async set(trunk: TrunkConfig): Promise<void> {
+  /**
+   * Adds a trunk, or replaces the one this owner has set.
+   *
+   * @throws UnwritableValueError if it cannot be written; nothing is changed then
+   */
+  async set(owner: object, trunk: TrunkConfig): Promise<void> {
     wizardConfig([trunk], [], this.site.sip);
-    this.trunks.set(trunk.name, trunk);
+    const others = (this.trunks.get(trunk.name) ?? []).filter((each) => each.owner !== owner);
+    this.trunks.set(trunk.name, [...others, { owner, trunk }]);
     await this.apply();
   }
 
-  /** Removes a trunk; its registration is withdrawn, calls that are up go on. */
-  async remove(name: string): Promise<void> {
-    if (this.trunks.delete(name)) await this.apply();
+  /** Removes an owner's trunk. With its last owner its registration is withdrawn; calls that are up go on. */
+  async remove(owner: object, name: string): Promise<void> {
+    const before = this.trunks.get(name) ?? [];
+    const others = before.filter((each) => each.owner !== owner);
+    if (others.length === before.length) return;
+    if (others.length > 0) this.trunks.set(name, others);
+    else this.trunks.delete(name);
+    await this.apply();
   }
 
   /** Replaces all phones. */
@@ -41,7 +52,8 @@ export class TrunkFile {
 
   /** Writes the file without a reload: before Asterisk starts. */
   async write(): Promise<boolean> {
-    return writeAtomic(this.site.wizardFile, wizardConfig([...this.trunks.values()], this.extensions, this.site.sip));
+    const trunks = [...this.trunks.values()].flatMap((owners) => owners.slice(-1).map(({ trunk }) => trunk));
+    return writeAtomic(this.site.wizardFile, wizardConfig(trunks, this.extensions, this.site.sip));
   }
 
   /** Writes and reloads; resolves when Asterisk works by the file, or at once while the link is down. */
