@@ -95,7 +95,6 @@ export class Listener {
       socketTimeout: settings.idle_timeout_ms,
       closeTimeout: CLOSE_GRACE_MS,
       disableReverseLookup: true,
-      hideENHANCEDSTATUSCODES: false,
       onConnect: (session, done) => done(this.connected(session)),
       onClose: (session) => this.closed(session),
       onAuth: (auth, session, done) => this.login(auth, session, done),

@@ -40,7 +40,11 @@ export async function parseMail(source: Readable, folder: string, maxFiles: numb
   const parts = new Parts(folder, maxFiles);
   const stop = new AbortController();
   // A part that is being written would wait for ever for a source that broke.
-  parser.once('error', () => stop.abort());
+  let failure: Error | undefined;
+  parser.once('error', (error: Error) => {
+    failure = error;
+    stop.abort();
+  });
   source.once('error', (error) => parser.destroy(error));
   source.pipe(parser);
   let text = '';
@@ -57,13 +61,26 @@ export async function parseMail(source: Readable, folder: string, maxFiles: numb
       }
     }
   } catch (error) {
-    const isLimit = (error as { code?: unknown }).code === 'EMAXLEN';
-    throw isLimit ? new UnreadableMail((error as Error).message) : (parser.errored ?? error);
+    if (error instanceof UnreadableMail) throw error;
+    const cause = failure ?? (error as Error);
+    throw (cause as { code?: unknown }).code === 'EMAXLEN' ? new UnreadableMail(cause.message) : cause;
   } finally {
     source.destroy();
     parser.destroy();
   }
-  return mailOf(parser, parts, text, html);
+  return mailOf(parser, parts, text.trim() === '' ? await textOfHtml(html) : text, html);
+}
+
+/**
+ * The parser makes a plain text of HTML only where the HTML is all of the mail, not beside attachments: so it is given
+ * the HTML once more, as all of a mail. It knows how to stop at markup that would cost too much.
+ */
+async function textOfHtml(html: string): Promise<string> {
+  if (html === '' || html.length > MAX_HTML_TO_TEXT) return '';
+  const { simpleParser } = await import('mailparser');
+  const mail = Buffer.from(`Content-Type: text/html; charset=utf-8\r\n\r\n${html}`);
+  const { text } = await simpleParser(mail, { skipTextToHtml: true, skipImageLinks: true, checksumAlgo: false });
+  return text ?? '';
 }
 
 /** Files of a mail as they come. */
