@@ -40,7 +40,7 @@ export class AccountPrograms {
    * @throws 404 for an unknown type or id; 409 if another program has the account's number or address; 412 if the
    * account lacks it, or the type is not for accounts
    */
-  install(actor: Actor, accountId: number, name: string, body: Body): Promise<number> {
+  install(actor: Actor, accountId: number, name: string, body: Body = {}): Promise<number> {
     return this.database.transaction(async (tx) => {
       const account = await this.lock(actor, accountId, tx);
       const parameters = { ...without(body, ACCOUNT_FIELDS), account_id: account.account_id };

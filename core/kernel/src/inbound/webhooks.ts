@@ -31,11 +31,15 @@ export function webhookRouter(parts: WebhookParts): Router {
     next();
   };
   const answer = async (request: Request, response: Response) => {
-    try {
-      send(response, await inTime(handle(parts, request)));
-    } catch (error) {
-      const status = (error as { status?: number }).status ?? 500;
+    const refused = (status: number) => {
       if (status >= 400 && status < 500) rates.countRefused(request.ip ?? '');
+    };
+    try {
+      const result = await inTime(handle(parts, request));
+      refused(result.status ?? 200);
+      send(response, result);
+    } catch (error) {
+      refused((error as { status?: number }).status ?? 500);
       throw error;
     }
   };
