@@ -1,8 +1,10 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import yauzl from 'yauzl';
+import { ORPHAN_AGE_MS } from '../../media';
 import { samplePdf, samplePng } from '../../testing/media-samples';
+import { MESSAGE_MEDIA_KEYS } from '../conversion';
 import { type Answer, MediaDesk } from '../conversion/media-desk.test.support';
 import type { DocumentRow } from './document.schema';
 
@@ -39,7 +41,7 @@ async function expectTidy(): Promise<void> {
   expect(desk.filesOnDisk()).toEqual(await desk.filesOfRows());
 }
 
-const message = (answer: Answer) => (answer.body as { error: { message: string } }).error.message;
+const message = (answer: Answer) => (answer.body as { error?: { message: string } }).error?.message;
 
 test('without a file it is a row like any other', async () => {
   const id = await create('ann', {
@@ -301,14 +303,19 @@ describe('what is refused leaves everything as it was', () => {
   });
 });
 
-test('HTML goes through the sandbox, or is refused with what to install', async () => {
-  const html = '<html><body><iframe src="file:///etc/passwd"></iframe></body></html>';
+test('HTML goes through the sandbox, or is refused with what to install; it gets no file of the server', async () => {
   const { html: can } = (await desk.call('ann', 'GET', '/system/capabilities')).body as {
     html: { available: boolean };
   };
-  const answer = await desk.send('ann', 'PUT', `/documents/${await create()}/media`, html, 'text/html');
-  expect(answer.status).toBe(can.available ? 200 : 415);
-  if (!can.available) expect(message(answer)).toMatch(/install/i);
+  const id = await create();
+  const send = (html: string) => desk.send('ann', 'PUT', `/documents/${id}/media`, html, 'text/html');
+  const plain = await send('<html><body><h1>Offer</h1></body></html>');
+  expect([plain.status, message(plain)]).toEqual(
+    can.available ? [200, undefined] : [415, expect.stringMatching(/install/i)],
+  );
+  const greedy = await send('<html><body><iframe src="file:///etc/passwd"></iframe></body></html>');
+  expect(greedy.status).toBe(can.available ? 412 : 415);
+  expect(await read(id)).toMatchObject({ pages: can.available ? 1 : 0 });
   await expectTidy();
 });
 
@@ -403,6 +410,18 @@ describe('in use', () => {
     );
     await expectTidy();
   });
+});
+
+test('the sweep takes old files that no row refers to, and no others', async () => {
+  const id = await withPages(1);
+  await desk.call('ann', 'GET', `/documents/${id}/download`);
+  const { storage } = desk.node;
+  const lost = await storage.put('document', path.join(__dirname, 'index.ts'), 'tif');
+  const yesterday = new Date(Date.now() - ORPHAN_AGE_MS - 60_000);
+  for (const file of desk.filesOnDisk()) await utimes(path.join(desk.folder, file), yesterday, yesterday);
+  expect(await storage.sweepOrphans('document', MESSAGE_MEDIA_KEYS, desk.db.database)).toBe(1);
+  await expect(storage.size(lost.key)).rejects.toMatchObject({ code: 'MEDIA_MISSING' });
+  await expectTidy();
 });
 
 test('the engine gets the TIFF and its pages', async () => {
