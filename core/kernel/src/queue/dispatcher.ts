@@ -145,7 +145,7 @@ export class Dispatcher {
     const { batch } = config.engine;
     const limit = Math.min(batch, batch * MAX_BATCHES - this.inFlight.size);
     if (this.inFlight.size >= batch * (MAX_BATCHES - 1)) return { limit, lane: LANE.single };
-    const room = await pool.totalRoom(LANE.campaign);
+    const room = await pool.roomForCampaigns();
     if (room > 0) return { limit: Math.min(limit, room), lane: LANE.campaign };
     // A rate that is used up frees itself, without any hand-over ending that would wake us.
     setTimeout(() => this.wake(), FULL_PAUSE_MS + 5).unref();

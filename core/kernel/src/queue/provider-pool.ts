@@ -130,9 +130,16 @@ export class ProviderPool {
     return Math.max(0, Math.min(window, Math.floor(trunk.bucket.tokens)));
   }
 
-  /** Places that all providers together have for this lane now. */
-  async totalRoom(lane: number): Promise<number> {
-    return (await this.active()).reduce((sum, trunk) => sum + this.room(trunk, lane), 0);
+  /**
+   * Places that all providers together have for campaigns now. A provider with a rate counts once a twentieth of a
+   * second's worth has gathered: a batch of a few costs as much as one of many.
+   */
+  async roomForCampaigns(): Promise<number> {
+    return (await this.active()).reduce((sum, trunk) => {
+      const room = this.room(trunk, LANE.campaign);
+      const { perSecond } = trunk.session?.limits ?? {};
+      return perSecond !== undefined && trunk.bucket.tokens < perSecond / 20 ? sum : sum + room;
+    }, 0);
   }
 
   /** Takes one place of the window. */
