@@ -1,10 +1,11 @@
+import 'reflect-metadata';
 import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import yauzl from 'yauzl';
 import { ORPHAN_AGE_MS } from '../../media';
 import { samplePdf, samplePng } from '../../testing/media-samples';
-import { MESSAGE_MEDIA_KEYS } from '../conversion';
+import { MESSAGE_MEDIA_KEYS } from '../conversion/media.sql';
 import { type Answer, MediaDesk } from '../conversion/media-desk.test.support';
 import type { DocumentRow } from './document.schema';
 
