@@ -104,13 +104,18 @@ async function fixtures(): Promise<Record<string, number>> {
   if (has('/contact_dncs')) {
     rows.contact_dnc_id = await ann.post('/contact_dncs', { channel: 'sms', phone: '+15550177' });
   }
+  if (endpoints.some(({ path }) => path === '/tasks/{task_id}')) {
+    const later = await ann.post('/transmissions', { program_id, contact_id });
+    rows.task_id = await ann.put<number>(`/transmissions/${later}/schedule`, { delay: 86_400 });
+  }
   if (has('/campaigns')) rows.campaign_id = await ann.post('/campaigns', { program_id, group_id: rows.group_id });
   return rows;
 }
 
 /** The path with its parameters filled in. */
 function fill(path: string, values: Readonly<Record<string, number | string>>): string {
-  return path.replace(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(String(values[name] ?? 1)));
+  const words: Record<string, string> = { action: 'start' };
+  return path.replace(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(values[name] ?? words[name] ?? 1));
 }
 
 /** A body that the route takes, so that the refusal is about the row. */
@@ -118,7 +123,7 @@ function bodyFor({ method, path }: Endpoint): unknown {
   if (method === 'GET' || method === 'DELETE') return undefined;
   if (path.endsWith('/password')) return { password: 'another password', current_password: 'whatever it was' };
   if (path.includes('/settings/')) return { value: 'body' };
-  if (/\/csv$|\/import\//.test(path)) return undefined;
+  if (/\/csv$|\/import\//.test(path)) return '15550100';
   if (/\/media$/.test(path)) return new Uint8Array([1, 2, 3]);
   if (path.endsWith('/schedule')) return { delay: 3600 };
   if (path.endsWith('/transmissions')) return { phone: '+15550199' };
