@@ -9,7 +9,7 @@ import { ResourceDirectory } from '../database/resource-directory';
 import type { CrudService } from '../http/crud-routes';
 import { Contact } from './contact.model';
 import { type ContactCreate, type ContactRow, type ContactUpdate, contactSpec } from './contact.schema';
-import { linkContact } from './contact-link.sql';
+import { holdGroupsOf, linkContact } from './contact-link.sql';
 import { normalizePhone } from './phone';
 
 /** Contacts: guide lines S1 to S5. */
@@ -67,6 +67,7 @@ export class ContactService implements CrudService<ContactRow, ContactCreate, Co
     return this.database.transaction(async (tx) => {
       await this.repository.lock(actor, id, tx);
       await this.releaseTransmissions(id, tx);
+      await holdGroupsOf(tx, id);
       await this.repository.remove(actor, id, tx);
     });
   }

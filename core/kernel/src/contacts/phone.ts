@@ -1,6 +1,17 @@
 import parsePhoneNumber, { type CountryCode } from 'libphonenumber-js/min';
 
 /**
+ * The form in which a number from a carrier is kept: as {@link normalizePhone}, and E.164 also where carriers leave the
+ * `+` away (SMPP's TON says "international", Kannel and others do not pass it on) and it plainly is an international one.
+ */
+export function normalizeCarrierPhone(given: string | null | undefined, country?: string): string | null {
+  const known = normalizePhone(given, country);
+  if (!known || !/^[1-9]\d{9,14}$/.test(known)) return known;
+  const parsed = parsePhoneNumber(`+${known}`);
+  return parsed?.isValid() ? parsed.number : known;
+}
+
+/**
  * The form in which a phone number is matched and dialled: E.164 (`+` and digits) where the number or the default
  * country (ISO 3166-1 alpha-2) tells, otherwise digits with an optional leading `+`. Null if there is no digit.
  * Short numbers (extensions, short codes) stay as they are.

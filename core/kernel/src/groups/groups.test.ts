@@ -262,3 +262,42 @@ it('keeps the totals right when links come and go at once, in any order', async 
   );
   expect(counted).toEqual([16, 0, 16].map((n) => ({ total: n, links: n })));
 });
+
+describe('links hold both ends, whoever writes them', () => {
+  const violation = /does not exist|never changed/;
+
+  it('refuses links without a contact or a group, and changed ones', async () => {
+    const id = await ann.group();
+    const member = await contact(ann, '+15550200', { groups: [id] });
+    const link = 'insert into contact_link (group_id, contact_id) values ($1, $2)';
+    await expect(test.database.pool.query(link, [id, 999_999_999])).rejects.toThrow(violation);
+    await expect(test.database.pool.query(link, [999_999_999, member])).rejects.toThrow(violation);
+    await expect(test.database.pool.query('update contact_link set group_id = group_id')).rejects.toThrow(violation);
+    expect(await total(ann, id)).toBe(1);
+  });
+
+  it('leaves no link when one end is deleted at the very moment at which it is made', async () => {
+    for (let round = 0; round < 12; round++) {
+      const ids = [await ann.group(), await ann.group()];
+      const members = await Promise.all([0, 1, 2].map((i) => contact(ann, `+15551${round}${i}`, { groups: ids })));
+      const fresh = await Promise.all([3, 4, 5].map((i) => contact(ann, `+15551${round}${i}`)));
+      const replies = await Promise.all([
+        ...fresh.map((member) => ann.call('PUT', `/contacts/${member}/link/${ids[0]}`)),
+        ...fresh.map((member) => ann.call('DELETE', `/contacts/${member}`)),
+        ...members.map((member) => ann.call('DELETE', `/contacts/${member}/link/${ids[0]}`)),
+        ...members.map((member) => ann.call('DELETE', `/contacts/${member}`)),
+        ann.call('DELETE', `/groups/${ids[round % 2]}`),
+      ]);
+      // Gone, or caught in the act: but nobody waits for somebody who waits for him.
+      expect(replies.map(({ status }) => status).filter((status) => ![200, 404, 423].includes(status))).toEqual([]);
+    }
+    const orphans = await test.database.query(
+      `select 1 from contact_link l where not exists (select 1 from contact c where c.contact_id = l.contact_id)
+          or not exists (select 1 from contact_group g where g.group_id = l.group_id)
+       union all
+       select 1 from contact_group g
+        where contact_total <> (select count(*) from contact_link l where l.group_id = g.group_id)`,
+    );
+    expect(orphans).toEqual([]);
+  }, 60_000);
+});

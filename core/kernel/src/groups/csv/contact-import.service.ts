@@ -119,16 +119,15 @@ export class ContactImportService {
     await client.query(`set local work_mem = '64MB'`);
     await client.query(sql.ANALYZE_STAGING);
     if (rows > MANY) await client.query('set local enable_nestloop = off');
-    if (!all) {
-      const steps = [sql.CREATE_KEYS, sql.createFound(actor.userId), sql.HOLD_FOUND, sql.DROP_LOST];
-      for (const step of steps) {
-        signal.throwIfAborted();
-        await client.query(step);
-      }
-      await client.query(sql.LINK_FOUND, [task.groupId]);
+    const find = all ? [] : [sql.CREATE_KEYS, sql.createFound(actor.userId), sql.HOLD_FOUND, sql.DROP_LOST];
+    for (const step of find) {
+      signal.throwIfAborted();
+      await client.query(step);
     }
     signal.throwIfAborted();
     const made = await client.query<{ imported: number }>(sql.insertContacts(all), [task.groupId, actor.userId]);
+    // Only now is the group's row locked: until here others could go on to put contacts into it.
+    if (!all) await client.query(sql.LINK_FOUND, [task.groupId]);
     signal.throwIfAborted();
     await client.query('commit');
     return made.rows[0]?.imported ?? 0;
