@@ -10,7 +10,8 @@ import { scratchFolder, startDatabase } from './support/databases';
 import { print, printGoal, printRow } from './support/figures';
 import { ADMIN_PASSWORD, callAsAdmin, freePort, Running, SERVER_MAIN, serverEnvironment } from './support/processes';
 
-const ROWS = 1_000_000;
+/** Fewer for a quick look: figures of a million are what counts. */
+const ROWS = Number(process.env.BENCH_ROWS ?? 1_000_000);
 const ROUNDS = 2;
 const GOAL_RATIO = 1 / 3;
 const GOAL_ROWS = 20_000;

@@ -434,4 +434,21 @@ describe('large files', () => {
     );
     expect(left).toEqual([]);
   }, 60_000);
+
+  it('are given up by a server that stops, within its time and without a trace', async () => {
+    const own = await TestKernel.start();
+    const by = Caller.admin(own);
+    const id = await by.group();
+    const cut = by.csv(`/groups/${id}/csv`, large().join('\n')).catch((error: Error) => error);
+    const imports = `select 1 from pg_stat_activity
+      where application_name = 'ictcore import' and datname = current_database() and query ~ 'insert into contact'`;
+    while ((await own.database.query(imports)).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    const begun = Date.now();
+    await own.kernel.stop();
+    expect(Date.now() - begun).toBeLessThan(20_000);
+    expect(await cut).toHaveProperty('message', 'fetch failed');
+    while ((await own.database.query(imports)).length > 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(await own.database.query('select 1 from contact union all select 1 from contact_link')).toEqual([]);
+    await own.stop();
+  }, 60_000);
 });
