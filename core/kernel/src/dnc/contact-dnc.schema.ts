@@ -68,7 +68,9 @@ export const contactDncRead = z
     channel: z.string(),
     phone: z.string().nullable().describe('As typed'),
     email: z.string().nullable(),
-    normalized: z.string().describe('What destinations are compared with: E.164, or the address in lower case'),
+    normalized: z
+      .string()
+      .describe('What destinations are compared with: the digits of E.164, or the address in lower case'),
     origin: z.string().describe('api, csv, or keyword: the recipient wrote STOP'),
     description: z.string(),
     everyone: z.int().describe('1: holds for every user'),

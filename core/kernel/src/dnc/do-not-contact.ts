@@ -2,7 +2,7 @@ import { type Channel, type Refused, refused } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
 import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
-import { normalizePhone } from '../contacts/phone';
+import { normalizeCarrierPhone } from '../contacts/phone';
 import type { Sql } from '../database/sql';
 import { type Attempt, channelOf } from '../queue/attempt';
 
@@ -45,10 +45,11 @@ export interface DncEntry {
 export class DoNotContact {
   constructor(@inject(CONFIG) private readonly config: Config) {}
 
-  /** The form in which destinations are compared; null if there is nothing to compare. */
+  /** The form in which destinations are compared: digits of E.164, addresses in lower case; null if there are none. */
   normalize(channel: Channel, address: string | null): string | null {
     if (!address) return null;
-    return channel === 'email' ? address.trim().toLowerCase() : normalizePhone(address, this.config.country);
+    if (channel === 'email') return address.trim().toLowerCase();
+    return normalizeCarrierPhone(address, this.config.country)?.replace('+', '') ?? null;
   }
 
   /** False if it was there already. */

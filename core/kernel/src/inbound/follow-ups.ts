@@ -20,6 +20,7 @@ import { Engine, LANE } from '../queue/engine';
 import { TransmissionService } from '../transmissions';
 import { IdentityService } from '../users/identity.service';
 import { contactOf } from './inbound-contact';
+import { InboundRules } from './inbound-rules';
 
 /** Name of the cursor in `event_cursor`; migration 0005 makes it. */
 const CONSUMER = 'kernel follow-ups';
@@ -107,6 +108,7 @@ export class FollowUps {
     @inject(TransmissionService) private readonly transmissions: TransmissionService,
     @inject(IdentityService) private readonly identity: IdentityService,
     @inject(Engine) private readonly engine: Engine,
+    @inject(InboundRules) private readonly rules: InboundRules,
   ) {}
 
   /** Follows up everything that has finished. Several nodes may call it: the cursor is locked meanwhile. */
@@ -215,8 +217,8 @@ export class FollowUps {
     if (!to?.email && !to?.phone) return contactId ?? row.contact_id;
     const channel = to.email ? 'email' : 'sms';
     const party = { phone: to.phone ?? null, email: to.email ?? null, name: '' };
-    const normalized = to.email ? to.email.toLowerCase() : (normalizePhone(to.phone, this.config.country) ?? '');
-    return (await contactOf(tx, row.owner_id, channel, party, normalized)).id;
+    const normalized = this.rules.normalize(channel, to);
+    return (await contactOf(tx, row.owner_id, channel, party, normalized, this.config.country)).id;
   }
 
   private async finished(row: FinishedRow, tx: Tx): Promise<FinishedTransmission> {

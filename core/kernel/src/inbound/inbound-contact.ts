@@ -1,4 +1,5 @@
 import type { Channel } from '@ictcore/contract';
+import { normalizePhone } from '../contacts/phone';
 import type { Tx } from '../database/database';
 import type { RemoteParty } from './received-message';
 
@@ -11,13 +12,13 @@ const MAX_NAME = 64;
 const LOCK_KEY = 0x49435443;
 
 /**
- * $1 owner, $2 normalised number or null, $3 address in lower case or null, $4 what is no number at all (a sender's
+ * $1 owner, $2 digits of a number or null, $3 address in lower case or null, $4 what is no number at all (a sender's
  * name) or null. The newest of the owner's contacts that is exactly this one (API section 3.10).
  */
 const FIND = `
 select contact_id from contact
  where created_by = $1
-   and (phone_normalized = $2 or lower(email) = $3 or ($4::text is not null and phone_normalized is null and lower(phone) = $4))
+   and (phone_normalized in ($2::text, '+' || $2::text) or lower(email) = $3 or ($4::text is not null and phone_normalized is null and lower(phone) = $4))
  order by contact_id desc limit 1`;
 
 const INSERT = `
@@ -36,6 +37,7 @@ export interface FoundContact {
  * one that no contact can hold.
  *
  * @param normalized - the number or address as rules have it; '' for none
+ * @param country - default country of numbers
  */
 export async function contactOf(
   tx: Tx,
@@ -43,6 +45,7 @@ export async function contactOf(
   channel: Channel,
   party: RemoteParty,
   normalized: string,
+  country: string | undefined,
 ): Promise<FoundContact> {
   const isEmail = channel === 'email';
   const shown = isEmail ? party.email : party.phone;
@@ -60,7 +63,7 @@ export async function contactOf(
     first?.slice(0, MAX_NAME) ?? null,
     rest.join(' ').slice(0, MAX_NAME) || null,
     isEmail ? null : shown,
-    phone,
+    isEmail ? null : normalizePhone(shown, country),
     isEmail ? shown : null,
     ownerId,
   ]);

@@ -4,13 +4,16 @@ import type { AccountAddress } from '../accounts/account-hooks';
 import { Catalog } from '../boot/catalog';
 import type { Config } from '../boot/config';
 import { CONFIG } from '../boot/injection';
-import { normalizePhone } from '../contacts/phone';
+import { normalizeCarrierPhone } from '../contacts/phone';
 import type { Tx } from '../database/database';
 import { firstRow, type Sql } from '../database/sql';
 
 type Parameters = Readonly<Record<string, unknown>>;
 
-/** The two sides of a message, in the form in which they are compared; '' where there is none. */
+/**
+ * The two sides of a message, in the form in which they are compared: the digits of E.164 (carriers leave the `+` away),
+ * addresses in lower case; '' where there is none.
+ */
 export interface MessageAddress {
   channel: Channel;
   source: string;
@@ -46,11 +49,11 @@ select r.destination = '' and r.source = '' as catch_all, p.program_id, p.name a
  where r.channel = $1 and r.destination in ($2, '') and r.source in ($3, '')
  order by r.destination = '', r.source = '', r.weight, r.inbound_rule_id`;
 
-/** $1 number or null, $2 address or null, both normalised. The oldest active account of an active user that has it. */
+/** $1 digits of a number or null, $2 address in lower case or null. The oldest active account of an active user that has it. */
 const ACCOUNT_BY_ADDRESS = `
 select ${ACCOUNT}
   from account a join usr u on u.user_id = a.created_by and u.active = 1
- where a.active = 1 and (a.phone_normalized = $1 or lower(a.email) = $2)
+ where a.active = 1 and (a.phone_normalized in ($1::text, '+' || $1::text) or lower(a.email) = $2)
  order by a.account_id limit 1`;
 
 const PROGRAMS_OF_ACCOUNT = `
@@ -165,12 +168,12 @@ export class InboundRules {
 
   /** As {@link match}, for a message that an administrator gives to an account. */
   async matchFor(accountId: number, address: MessageAddress, sql: Sql): Promise<Match | { unmatched: string }> {
-    const row = await firstRow<{ phone_normalized: string | null; email: string | null }>(
+    const row = await firstRow<{ phone: string | null; email: string | null }>(
       sql,
-      'select phone_normalized, lower(email) as email from account where account_id = $1',
+      'select phone, email from account where account_id = $1',
       [accountId],
     );
-    const own = (address.channel === 'email' ? row?.email : row?.phone_normalized) ?? '';
+    const own = this.normalize(address.channel, row ?? {});
     if (own === '') return { unmatched: `account ${accountId} has no ${fieldOf(address.channel)}` };
     const asDestination = await this.match({ ...address, destination: own }, sql);
     if (!('unmatched' in asDestination) && asDestination.account_id === accountId) return asDestination;
@@ -184,7 +187,7 @@ export class InboundRules {
   /** A number or address as rules have it; '' for none. */
   normalize(channel: Channel, party: { phone?: string | null; email?: string | null }): string {
     if (channel === 'email') return party.email?.trim().toLowerCase().slice(0, 128) ?? '';
-    return normalizePhone(party.phone, this.config.country)?.slice(0, 128) ?? '';
+    return normalizeCarrierPhone(party.phone, this.config.country)?.replace('+', '').slice(0, 128) ?? '';
   }
 
   private async accountAt(program: AnyProgram, address: MessageAddress, sql: Sql) {
@@ -195,13 +198,13 @@ export class InboundRules {
   }
 
   private async accountNamed(actor: Actor, field: 'phone' | 'email', value: string, tx: Tx): Promise<number> {
-    const phone = field === 'phone' ? normalizePhone(value, this.config.country) : null;
+    const digits = field === 'phone' ? this.normalize('sms', { phone: value }) : null;
     const row = await firstRow<{ account_id: number }>(
       tx,
       `select account_id from account
-        where (phone_normalized = $1 or lower(email) = $2) and ($3::int8 is null or created_by = $3)
+        where (phone_normalized in ($1::text, '+' || $1::text) or lower(email) = $2) and ($3::int8 is null or created_by = $3)
         order by active desc, account_id limit 1`,
-      [phone, field === 'email' ? value.trim().toLowerCase() : null, actor.can('account_admin') ? null : actor.userId],
+      [digits, field === 'email' ? value.trim().toLowerCase() : null, actor.can('account_admin') ? null : actor.userId],
     );
     if (row) return row.account_id;
     throw invalid(field, `no account of yours has this ${field}; give one of your accounts`, 'exists');

@@ -1,5 +1,7 @@
 import { type Actor, type Fact, IctError, type Scheme, SERVICE_FLAG, type Verdict } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
+import type { Config } from '../boot/config';
+import { CONFIG } from '../boot/injection';
 import type { Tx } from '../database/database';
 import { writeEntries } from '../queue/recorder';
 import { EmailReceive } from './email-receive';
@@ -34,6 +36,7 @@ export class InboundTaker {
 
   constructor(
     @inject(InboundRules) private readonly rules: InboundRules,
+    @inject(CONFIG) private readonly config: Config,
     @inject(SmsReceive) sms: SmsReceive,
     @inject(EmailReceive) email: EmailReceive,
     @inject(FaxReceive) fax: FaxReceive,
@@ -51,7 +54,7 @@ export class InboundTaker {
     const found = this.stepOf(match);
     const remote = program.receives?.accountIs === 'source' ? message.to : message.from;
     const normalized = this.rules.normalize(message.channel, remote);
-    const contact = await contactOf(tx, match.owner_id, message.channel, remote, normalized);
+    const contact = await contactOf(tx, match.owner_id, message.channel, remote, normalized, this.config.country);
     const { spool_id, transmission_id } = await insert(tx, providerId, message, match, contact.id);
     const owner: Actor = { userId: match.owner_id, username: '', can: () => false };
     const stored = await found.step.receive({

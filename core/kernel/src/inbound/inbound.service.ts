@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { InboundMessage, Logger } from '@ictcore/contract';
 import { inject, Lifecycle, scoped } from 'tsyringe';
-import { LOG } from '../boot/injection';
+import type { Config } from '../boot/config';
+import { CONFIG, LOG } from '../boot/injection';
 import { Database, type Tx } from '../database/database';
 import { MediaStorage } from '../media';
 import { InboundRules, type MessageAddress } from './inbound-rules';
@@ -23,6 +24,7 @@ export class InboundService {
     @inject(MediaStorage) private readonly storage: MediaStorage,
     @inject(InboundRules) private readonly rules: InboundRules,
     @inject(InboundTaker) private readonly taker: InboundTaker,
+    @inject(CONFIG) private readonly config: Config,
     @inject(LOG) private readonly log: Logger,
   ) {}
 
@@ -37,7 +39,7 @@ export class InboundService {
     const files = await storeFiles(this.storage, given);
     let kept = false;
     try {
-      const message = receivedMessage(given, files);
+      const message = receivedMessage(given, files, this.config.country);
       kept = await this.database.transaction(async (tx) => {
         // Another delivery of the same message waits here for this one's commit.
         if ((await tx.query(SEE, [providerId, ref])).length === 0) return false;

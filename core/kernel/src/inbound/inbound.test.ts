@@ -77,6 +77,7 @@ describe('a message for a number that a program is bound to', () => {
       [userId, other.userId],
     );
     await desk.bring(sms('+442079460018', '020 7183 8750', 'hello'));
+    await desk.bring(sms('442079460018', '442071838750', 'a carrier without +'));
     await Promise.all([1, 2, 3, 4].map((n) => desk.bring(sms('+442079460999', '+442071838750', `new ${n}`))));
     await desk.bring(sms('BANK', '+442071838750', 'your code'));
     await desk.bring(sms('bank', '+442071838750', 'your code'));
@@ -85,8 +86,9 @@ describe('a message for a number that a program is bound to', () => {
       contact_id: known?.contact_id,
       facts: expect.not.objectContaining({ contact_new: expect.anything() }),
     });
-    expect(new Set(got.slice(1, 5).map((row) => row.contact_id)).size).toBe(1);
-    expect(new Set(got.slice(5).map((row) => row.contact_id)).size).toBe(1);
+    expect(got[1]).toMatchObject({ contact_id: known?.contact_id, contact_phone: '+442079460018' });
+    expect(new Set(got.slice(2, 6).map((row) => row.contact_id)).size).toBe(1);
+    expect(new Set(got.slice(6).map((row) => row.contact_id)).size).toBe(1);
     expect(await desk.sql('select 1 from contact where created_by = $1', [userId])).toHaveLength(4);
   });
 
@@ -219,7 +221,7 @@ describe('binding', () => {
       status: 409,
       message: expect.stringContaining(`program ${id} (getsms)`),
     });
-    expect(await rules()).toEqual([{ channel: 'sms', destination: '+15550100', source: '', program_id: id }]);
+    expect(await rules()).toEqual([{ channel: 'sms', destination: '15550100', source: '', program_id: id }]);
     expect(await programs().get(ADMIN, id)).toMatchObject({ account_id: accountId, echo: false });
   });
 
@@ -248,7 +250,7 @@ describe('binding', () => {
     const b = await desk.account('+15550101');
     const id = await install(a.accountId, 'getsms');
     expect(await install(b.accountId, String(id))).toBe(id);
-    expect(await rules()).toMatchObject([{ destination: '+15550101', program_id: id }]);
+    expect(await rules()).toMatchObject([{ destination: '15550101', program_id: id }]);
     const service = desk.kernel.kernel.container.resolve(AccountPrograms);
     await expect(service.uninstall(ADMIN, a.accountId, 'getsms')).rejects.toMatchObject({ status: 404 });
     await service.uninstall(ADMIN, b.accountId, 'getsms');
@@ -266,7 +268,7 @@ describe('binding', () => {
     await install(b.accountId, 'getsms');
     const accounts = desk.kernel.kernel.container.resolve(AccountService);
     await accounts.update(ADMIN, a.accountId, { phone: '+1 555 0102' });
-    expect(await rules()).toContainEqual({ channel: 'sms', destination: '+15550102', source: '', program_id: id });
+    expect(await rules()).toContainEqual({ channel: 'sms', destination: '15550102', source: '', program_id: id });
     await expect(accounts.update(ADMIN, a.accountId, { phone: '+15550101' })).rejects.toMatchObject({ status: 409 });
     expect((await accounts.get(ADMIN, a.accountId)).phone).toBe('+1 555 0102');
     await accounts.update(ADMIN, a.accountId, { phone: null });

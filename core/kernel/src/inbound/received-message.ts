@@ -1,5 +1,6 @@
 import { type Channel, type Fact, IctError, type InboundMessage } from '@ictcore/contract';
-import { MediaStorage } from '../media';
+import { normalizeCarrierPhone } from '../contacts/phone';
+import type { MediaStorage } from '../media';
 import type { StoredAttachment } from '../messages/templates/attachments';
 import { callIdOf } from '../queue/recorder';
 
@@ -33,13 +34,17 @@ export interface ReceivedMessage {
 }
 
 /** What a driver has brought, made fit to be stored. */
-export function receivedMessage(message: InboundMessage, files: readonly StoredAttachment[]): ReceivedMessage {
+export function receivedMessage(
+  message: InboundMessage,
+  files: readonly StoredAttachment[],
+  country: string | undefined,
+): ReceivedMessage {
   const { channel, from, to, body } = message;
   return {
     channel,
     ref: callIdOf(message.ref),
-    from: party(from),
-    to: party(to),
+    from: party(from, country),
+    to: party(to, country),
     subject: clean(body.subject ?? '', 255).replace(/[\r\n]+/g, ' '),
     text: body.text === undefined ? null : clean(body.text, MAX_BODY),
     html: body.html === undefined ? null : clean(body.html, MAX_BODY),
@@ -86,9 +91,11 @@ export function discardFiles(storage: MediaStorage, files: readonly StoredAttach
   storage.deleteLater(files.map((file) => file.key));
 }
 
-function party(given: { phone?: string; email?: string; name?: string }): RemoteParty {
+function party(given: { phone?: string; email?: string; name?: string }, country: string | undefined): RemoteParty {
+  const phone = clean(given.phone ?? '', 320).trim();
   return {
-    phone: clean(given.phone ?? '', 320).trim() || null,
+    // What can be called back and written to, where the carrier's own way cannot.
+    phone: (/^[1-9]\d{9,14}$/.test(phone) ? normalizeCarrierPhone(phone, country) : phone) || null,
     email: clean(given.email ?? '', 320).trim() || null,
     name: clean(given.name ?? '', 255).trim(),
   };
