@@ -16,6 +16,7 @@ import {
   UnreadableMail,
 } from './mail';
 import { type Authentication, authenticateMail, type DnsResolver } from './smtp-inbound.authentication';
+import { HeaderGuard } from './smtp-inbound.header-guard';
 import { SmtpReply } from './smtp-inbound.reply';
 import type { SmtpInboundSettings } from './smtp-inbound.settings';
 
@@ -84,26 +85,34 @@ async function emit(context: DriverContext, event: InboundMessage): Promise<void
 }
 
 /**
- * Writes a mail into a file, at most `maxBytes` of it: what is beyond is read and thrown away, so that the refusal can
- * be told.
+ * Writes a mail into a file. What must be refused is read to its end and thrown away, so that the refusal can be told:
+ * a stream that ends early would make the rest of the mail be taken for commands.
  *
  * @returns the SHA-256 of the mail
  */
 async function store(stream: SMTPServerDataStream, file: string, maxBytes: number): Promise<string> {
   const hash = createHash('sha256');
+  const header = new HeaderGuard();
   let bytes = 0;
+  let refusal: SmtpReply | undefined;
   const within = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      if (bytes > maxBytes) return done();
+      if (bytes > maxBytes) refusal ??= new SmtpReply(552, `5.3.4 The mail is larger than ${maxBytes} bytes`);
+      refusal ??= header.take(chunk);
+      if (refusal) return done();
       hash.update(chunk);
       done(null, chunk);
     },
   });
-  await pipeline(stream, within, createWriteStream(file, { mode: 0o600 }));
-  if (bytes > maxBytes || stream.sizeExceeded) {
-    throw new SmtpReply(552, `5.3.4 The mail is larger than ${maxBytes} bytes`);
-  }
+  const broken = (error?: Error) => within.destroy(error ?? new Error('the client went away'));
+  stream.once('error', broken);
+  stream.once('close', () => !stream.readableEnded && broken());
+  // Not by pipeline: it would end the stream when the file cannot be written.
+  stream.pipe(within);
+  await pipeline(within, createWriteStream(file, { mode: 0o600 }));
+  refusal ??= header.end();
+  if (refusal) throw refusal;
   return hash.digest('hex');
 }
 

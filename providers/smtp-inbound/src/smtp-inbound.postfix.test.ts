@@ -5,8 +5,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { providerConfig } from '@ictcore/test-kit';
 import { describeWithPeer, type PostfixPeer, relayByPostfix, startPostfix } from '@ictcore/test-peers';
 import { createTransport, type SendMailOptions } from 'nodemailer';
+import { createSmtpInboundDriver } from './index';
 import { factsOf, freePort, type RunningListener, startListener } from './testing/running-listener';
 
 const run = promisify(execFile);
@@ -122,8 +124,6 @@ describeWithPeer('postfix', 'smtp-inbound behind a real Postfix', () => {
 });
 
 async function reopened(port: number) {
-  const { createSmtpInboundDriver } = await import('./index');
-  const { providerConfig } = await import('@ictcore/test-kit');
   const driver = createSmtpInboundDriver();
   const settings = { domains: ['fax.test'], authenticate: false };
   return { driver, config: providerConfig(driver, { host: '127.0.0.1', port, settings }) };
@@ -254,8 +254,6 @@ describeSwaks(`who a sender is, with swaks and python3-dkim${missing}`, () => {
 
   test('name servers that do not answer are a temporary error, and the mail is taken', async () => {
     const broken = Object.assign(new Error('queryTxt ETIMEOUT'), { code: 'ETIMEOUT' });
-    const { createSmtpInboundDriver } = await import('./index');
-    const { providerConfig } = await import('@ictcore/test-kit');
     const driver = createSmtpInboundDriver({ resolver: async () => Promise.reject(broken) });
     await listener.session.close();
     const config = providerConfig(driver, {
