@@ -8,7 +8,8 @@ export function normalizeCarrierPhone(given: string | null | undefined, country?
   const known = normalizePhone(given, country);
   if (!known || !/^[1-9]\d{9,14}$/.test(known)) return known;
   const parsed = parsePhoneNumber(`+${known}`);
-  return parsed?.isValid() ? parsed.number : known;
+  // No national number has twelve digits; a shorter one must be a real one of the country that it seems to name.
+  return parsed?.isValid() || (known.length >= 12 && parsed?.isPossible()) ? parsed.number : known;
 }
 
 /**
