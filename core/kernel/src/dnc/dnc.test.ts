@@ -5,7 +5,7 @@ import path from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import type { Actor, Channel } from '@ictcore/contract';
 import { AccountPrograms } from '../inbound/account-programs';
-import { ADMIN, InboundDesk, sms } from '../inbound/inbound.test.support';
+import { ADMIN, InboundDesk, sms } from '../testing/inbound-desk';
 import { contactDncCreate } from './contact-dnc.schema';
 import { ContactDncService } from './contact-dnc.service';
 import { ContactDncCsv } from './contact-dnc-csv.service';

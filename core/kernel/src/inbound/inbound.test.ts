@@ -2,8 +2,8 @@ import 'reflect-metadata';
 import type { Actor, InboundMessage } from '@ictcore/contract';
 import { AccountService } from '../accounts';
 import { ProgramService } from '../programs';
+import { ADMIN, FakeLine, file, InboundDesk, sms } from '../testing/inbound-desk';
 import { AccountPrograms } from './account-programs';
-import { ADMIN, FakeLine, file, InboundDesk, sms } from './inbound.test.support';
 import { InboundTaker } from './inbound-taker';
 import { UnmatchedService } from './unmatched.service';
 

@@ -3,8 +3,8 @@ import { IctError, type WebhookRequest } from '@ictcore/contract';
 import { configSchema } from '../boot/config';
 import { createLogger } from '../boot/logger';
 import { createApp, type Listening, listen } from '../http/app';
+import { ADMIN, FakeLine, InboundDesk, sms } from '../testing/inbound-desk';
 import { AccountPrograms } from './account-programs';
-import { ADMIN, FakeLine, InboundDesk, sms } from './inbound.test.support';
 import { CallRates } from './webhook-rates';
 import { webhookRouter } from './webhooks';
 

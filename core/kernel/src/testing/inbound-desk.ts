@@ -16,7 +16,7 @@ import {
   type WebhookResult,
   z,
 } from '@ictcore/contract';
-import { ADMIN, TestKernel, type TestKernelOptions } from '../testing/test-kernel';
+import { ADMIN, TestKernel, type TestKernelOptions } from './test-kernel';
 
 const ofAccount = {
   account_id: resourceId('account').optional(),
