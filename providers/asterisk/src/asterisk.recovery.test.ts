@@ -57,8 +57,11 @@ describeWithPeer('asterisk', 'recovery: the truth about calls after something wa
     const refs = await Promise.all(orders.map((order) => submit(trunk, order)));
     proxy.freeze();
     proxy.cut();
-    await sleep(3000);
-    expect((await submitOutcome(trunk, line.voice('1001'))).kind).not.toBe('accepted');
+    const [away] = await Promise.all([
+      submitOutcome(trunk, line.voice('1001'), AbortSignal.timeout(1000)),
+      sleep(3000),
+    ]);
+    expect(away).toMatchObject({ kind: 'failed', notAccepted: true });
     proxy.thaw();
     const outcomes = await Promise.all(refs.map((ref) => reportOf(trunk.context, ref)));
     const kinds = outcomes.map((each) => ('reason' in each ? each.reason : each.kind));
@@ -69,8 +72,8 @@ describeWithPeer('asterisk', 'recovery: the truth about calls after something wa
     await trunk.session.close();
   });
 
-  const submitOutcome = ({ session }: Trunk, order: VoiceOrder) =>
-    (session.submit as (o: VoiceOrder, s: AbortSignal) => Promise<Outcome>)(order, signal);
+  const submitOutcome = ({ session }: Trunk, order: VoiceOrder, until = signal) =>
+    (session.submit as (o: VoiceOrder, s: AbortSignal) => Promise<Outcome>)(order, until);
 
   test('our server dies in mid-call and in mid-fax: the next one tells how they ended', async () => {
     const old = await server();

@@ -124,6 +124,8 @@ contact_user=phone
 retry_interval=2
 forbidden_retry_interval=2
 auth_rejection_permanent=no
+fatal_retry_interval=2
+max_retries=10000
 expiration=60
 [phone]
 type=aor

@@ -13,7 +13,14 @@ import type {
   VoiceOrder,
 } from '@ictcore/contract';
 import { faxOrder, providerConfig, RecordingDriverContext, voiceOrder } from '@ictcore/test-kit';
-import { type AsteriskOptions, type AsteriskPeer, startAsterisk, writeFaxTiff, writeTone } from '@ictcore/test-peers';
+import {
+  type AsteriskOptions,
+  type AsteriskPeer,
+  freeUdpPort,
+  startAsterisk,
+  writeFaxTiff,
+  writeTone,
+} from '@ictcore/test-peers';
 import { type SipDriver, sipDriver } from '../asterisk.driver';
 import type { HubService } from '../asterisk.service';
 import type { LocalAsteriskOptions } from '../config/asterisk-instance';
@@ -28,6 +35,15 @@ export function diskFile(path: string, mediaType: string): FileRef {
     open: async () => createReadStream(path),
     localPath: async () => path,
   };
+}
+
+/** A SIP phone with a password that needs escaping. */
+export const PHONE = { name: '1200', password: 'pho;ne-#pass' };
+
+/** An open provider with what it reported. */
+export interface TestTrunk {
+  readonly session: DriverSession;
+  readonly context: RecordingDriverContext;
 }
 
 /** A gateway (ours) and a far end (a carrier), both real, with a trunk between them, and media to send. */
@@ -57,6 +73,12 @@ export class Line {
     );
   }
 
+  /** The same, with {@link PHONE} at the far end, which registers at the gateway once its extension is configured. */
+  static async withPhone(): Promise<Line> {
+    const sip = { host: '127.0.0.1', port: await freeUdpPort('127.0.0.1') };
+    return Line.start({ phone: { ...PHONE, ...sip } }, { sip });
+  }
+
   get service(): HubService {
     return this.sip.service;
   }
@@ -70,7 +92,7 @@ export class Line {
   async open(
     more: Parameters<typeof providerConfig>[1] & { settings?: Record<string, unknown> } = {},
     { driver } = this.sip,
-  ): Promise<{ session: DriverSession; context: RecordingDriverContext }> {
+  ): Promise<TestTrunk> {
     const context = new RecordingDriverContext(more.providerId ?? 3);
     const { settings, ...row } = more;
     const config = providerConfig(driver, {

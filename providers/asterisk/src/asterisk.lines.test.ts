@@ -3,10 +3,15 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Accepted, FaxOrder, FinalOutcome, InboundMessage, Outcome } from '@ictcore/contract';
 import { compareFax, describeWithPeer } from '@ictcore/test-peers';
+import { callSuite } from './testing/call.suite';
 import { eventOf, Line, reportOf } from './testing/line';
+import { voiceSuite } from './testing/voice.suite';
 
-/** Faxes take half a minute: all of them run at once, and each test looks at its own. */
-describeWithPeer('asterisk', 'fax over a SIP trunk', () => {
+/**
+ * Faxes take half a minute, a silent line 79 s: all begin at once, the tests of voice run meanwhile, and in the end each
+ * fax is looked at.
+ */
+describeWithPeer('asterisk', 'voice and fax over a SIP trunk', () => {
   let line: Line;
   let trunk: Awaited<ReturnType<Line['open']>>;
   let plain: Awaited<ReturnType<Line['open']>>;
@@ -23,7 +28,7 @@ describeWithPeer('asterisk', 'fax over a SIP trunk', () => {
     Object.fromEntries((outcome.facts ?? []).map(({ name, data }) => [name, data]));
 
   beforeAll(async () => {
-    line = await Line.start();
+    line = await Line.withPhone();
     trunk = await line.open();
     plain = await line.open({
       providerId: 4,
@@ -54,6 +59,9 @@ describeWithPeer('asterisk', 'fax over a SIP trunk', () => {
     await line.far.call({ to: 'gateway', did: '65551234', script: 'fax', file: join(line.media, 'light.tif') });
   }, 60_000);
   afterAll(() => line?.stop());
+
+  describe('voice', () => voiceSuite(() => ({ line, trunk })));
+  describe('calls decided step by step', () => callSuite(() => ({ line, trunk })));
 
   test('T.38: all pages arrive, pixel for pixel below the header line', async () => {
     const outcome = await outcomeOf('t38');
