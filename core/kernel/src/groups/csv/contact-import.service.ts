@@ -18,7 +18,7 @@ import { Turns } from './turns';
 
 /** Imports that one process runs at once; further ones wait. */
 const AT_ONCE = 3;
-/** Characters gathered for one COPY. */
+/** Bytes gathered for one COPY. */
 const BATCH = 1_000_000;
 /** From here on PostgreSQL joins sets; below it looks up row by row. */
 const MANY = 20_000;
@@ -155,30 +155,37 @@ async function prepare(client: Client): Promise<void> {
   await client.query(sql.CREATE_STAGING);
 }
 
-/** Reads the file into the temporary table; while PostgreSQL takes one batch, the next is read. */
+/**
+ * Reads the file into the temporary table; while PostgreSQL takes one batch, the next is read. Bytes are made chunk by
+ * chunk: long strings would lie about until the next full garbage collection.
+ */
 async function stage(client: Client, task: ContactImport, rows: CsvRows, signal: AbortSignal): Promise<void> {
-  let batch = '';
+  let batch: Buffer[] = [];
+  let size = 0;
   let copying: Promise<void> = Promise.resolve();
   const flush = async () => {
     await copying;
     copying = copy(client, batch, signal);
     // Awaited with the next batch; until then its failure is nobody's.
     copying.catch(() => undefined);
-    batch = '';
+    batch = [];
+    size = 0;
   };
   try {
     for await (const chunk of csvRecords(task.file, task.charset, signal)) {
-      batch += rows.take(chunk);
-      if (batch.length >= BATCH) await flush();
+      const bytes = Buffer.from(rows.take(chunk));
+      if (bytes.length > 0) batch.push(bytes);
+      size += bytes.length;
+      if (size >= BATCH) await flush();
     }
-    if (batch !== '') await flush();
+    if (size > 0) await flush();
   } finally {
     await copying;
   }
 }
 
-async function copy(client: Client, batch: string, signal: AbortSignal): Promise<void> {
-  await pipeline(Readable.from([Buffer.from(batch)]), client.query(copyFrom(COPY)), { signal });
+async function copy(client: Client, batch: readonly Buffer[], signal: AbortSignal): Promise<void> {
+  await pipeline(Readable.from(batch), client.query(copyFrom(COPY)), { signal });
 }
 
 function cutOff(cause: unknown): IctError {
