@@ -55,6 +55,11 @@ export interface FollowUp {
    * (CTIA Messaging Principles 5.1.3: an opt-out is confirmed once).
    */
   answersKeyword?: boolean;
+  /**
+   * True for a mail that carries the received fax as a PDF. The program must store a `template_id`. A contact without an
+   * e-mail address gets `<number>@<fax_domain>`, where one is configured, so that an answer becomes a fax.
+   */
+  attachReceivedFax?: boolean;
 }
 
 /** What a program may use while it is created or judged. */
@@ -77,7 +82,7 @@ export interface FinishedTransmission {
   /** The other side, as it was when the attempt began. */
   contact?: Party;
   /** What came in, where something did: words only, at most 10,000 characters each. */
-  received?: { subject?: string; text?: string };
+  received?: { subject?: string; text?: string; pages?: number };
 }
 
 /** Which inbound messages a program takes (API section 3.10). */

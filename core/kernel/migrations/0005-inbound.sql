@@ -74,3 +74,12 @@ create table contact_dnc_answer (
 
 -- Follow-ups are made of what finishes from now on.
 insert into event_cursor (consumer, xid, event_id) values ('kernel follow-ups', pg_snapshot_xmin(pg_current_snapshot()), 0);
+
+-- Verdicts about received faxes whose pages are not readable yet: followed up when they are.
+create table follow_up_parked (
+  spool_id    bigint      primary key references spool on delete cascade,
+  verdict     varchar(9)  not null,
+  document_id bigint      not null,
+  tries       smallint    not null default 0,           -- times that no PDF could be made of them
+  due_at      timestamptz not null default now()
+);

@@ -1,4 +1,5 @@
 import type { AnyPlugin } from '@ictcore/contract';
+import { plugin as faxtoemail } from '@ictcore/plugin-faxtoemail';
 import { plugin as receiveemail } from '@ictcore/plugin-receiveemail';
 import { plugin as receivefax } from '@ictcore/plugin-receivefax';
 import { plugin as receivesms } from '@ictcore/plugin-receivesms';
@@ -21,6 +22,7 @@ export const bundledPlugins: readonly AnyPlugin[] = [
   receivesms,
   receiveemail,
   receivefax,
+  faxtoemail,
   kannel,
   loopback,
   smpp,

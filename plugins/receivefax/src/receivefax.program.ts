@@ -57,12 +57,12 @@ function judge(attempt: AttemptReport): Verdict {
 }
 
 function followUps(verdict: Verdict, finished: FinishedTransmission, parameters: ReceivefaxParameters): FollowUp[] {
-  const { contact, account, facts } = finished;
+  const { contact, account, facts, received } = finished;
   const email = parameters.notify_email;
   if (verdict.verdict !== 'completed' || !email) return [];
   // A subject is no HTML: there, what might be a [token] goes.
   const from = contact?.phone?.replaceAll('[', '(') ?? 'an unknown number';
-  const pages = facts?.find((fact) => fact.name === 'pages')?.data ?? 'not told';
+  const pages = String(received?.pages ?? facts?.find((fact) => fact.name === 'pages')?.data ?? 'not told');
   const template = {
     subject: `Fax from ${from}`,
     body: `<p>From: ${html(from)}<br>To: ${html(account?.phone ?? '')}<br>Pages: ${html(pages)}</p>`,

@@ -157,6 +157,15 @@ export const configSchema = z.strictObject({
       ),
     })
     .prefault({}),
+  fax_domain: env(
+    'ICTCORE_FAX_DOMAIN',
+    'Mail domain of fax numbers (<number>@domain): mails about received faxes come from there, so that an answer can become a fax',
+    z
+      .string()
+      .regex(/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)*[A-Za-z0-9-]{1,63}$/, 'must be a domain')
+      .max(30)
+      .optional(),
+  ),
   company: z
     .strictObject({
       name: env(

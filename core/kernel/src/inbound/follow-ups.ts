@@ -19,6 +19,7 @@ import { ProgramService } from '../programs';
 import { Engine, LANE } from '../queue/engine';
 import { TransmissionService } from '../transmissions';
 import { IdentityService } from '../users/identity.service';
+import { FaxFollowUps, type FaxPdf, PARK } from './fax-follow-ups';
 import { contactOf } from './inbound-contact';
 import { InboundRules } from './inbound-rules';
 
@@ -109,6 +110,7 @@ export class FollowUps {
     @inject(IdentityService) private readonly identity: IdentityService,
     @inject(Engine) private readonly engine: Engine,
     @inject(InboundRules) private readonly rules: InboundRules,
+    @inject(FaxFollowUps) private readonly faxes: FaxFollowUps,
   ) {}
 
   /** Follows up everything that has finished. Several nodes may call it: the cursor is locked meanwhile. */
@@ -121,6 +123,12 @@ export class FollowUps {
 
   private async rounds(): Promise<void> {
     while (await this.round());
+    await this.faxes.ready(async (parked, tx, pdf) => {
+      const types = this.catalog.programs().map((program) => program.type);
+      const [row] = await tx.query<FinishedRow>(FINISHED, [[parked.spool_id], types]);
+      const made = row ? await this.follow({ ...row, status: parked.verdict }, tx, pdf) : 0;
+      if (made > 0) tx.afterCommit(() => this.engine.wake());
+    });
   }
 
   /** True if there may be more. */
@@ -131,7 +139,9 @@ export class FollowUps {
       const events = await tx.query<EventRow>(EVENTS, [cursor.xid, cursor.event_id, WINDOW]);
       const { rows, last } = await this.verdictsAmong(events, tx);
       let made = 0;
-      for (const row of rows) made += await this.follow(row, tx);
+      for (const row of rows) {
+        if ((await tx.query(PARK, [row.spool_id, row.status])).length === 0) made += await this.follow(row, tx);
+      }
       if (last) await tx.query(ADVANCE, [CONSUMER, last.xid, last.event_id]);
       return { more: last !== undefined && (events.length === WINDOW || last !== events.at(-1)), made };
     });
@@ -162,7 +172,7 @@ export class FollowUps {
   }
 
   /** How many children were made. What cannot be followed up is logged and does not hold up the others. */
-  private async follow(row: FinishedRow, tx: Tx): Promise<number> {
+  private async follow(row: FinishedRow, tx: Tx, pdf?: FaxPdf): Promise<number> {
     const program = this.catalog.program(row.type) as AnyProgram;
     await tx.query('savepoint follow_up');
     try {
@@ -170,7 +180,7 @@ export class FollowUps {
       if (!owner) throw new Error('the owner is gone or disabled');
       const finished = await this.finished(row, tx);
       const wanted = program.followUps?.(verdictOf(row), finished, row.data) ?? [];
-      for (const followUp of wanted) await this.make(owner, row, followUp, tx);
+      for (const followUp of wanted) await this.make(owner, row, followUp, tx, pdf);
       await tx.query('release savepoint follow_up');
       return wanted.length;
     } catch (error) {
@@ -188,7 +198,7 @@ export class FollowUps {
     }
   }
 
-  private async make(owner: Actor, row: FinishedRow, followUp: FollowUp, tx: Tx): Promise<void> {
+  private async make(owner: Actor, row: FinishedRow, followUp: FollowUp, tx: Tx, pdf?: FaxPdf): Promise<void> {
     const { name, parameters, direction, title, tryAllowed } = followUp;
     const contactId = await this.contactFor(row, followUp, tx);
     if (contactId === null) throw new Error('there is nobody to write to');
@@ -196,6 +206,7 @@ export class FollowUps {
     const programId = await this.programs.createIn(owner, followUp.program, body, tx);
     // Not by createIn: the parent may be an administrator's, whom the owner cannot see.
     await tx.query('update program set parent_id = $2 where program_id = $1', [programId, row.program_id]);
+    if (followUp.attachReceivedFax) await this.faxes.attach(tx, programId, contactId, pdf);
     const id = await this.transmissions.createIn(
       owner,
       {
@@ -257,6 +268,11 @@ async function receivedWords(facts: readonly Fact[], tx: Tx): Promise<FinishedTr
       MAX_RECEIVED,
     ]);
     return text;
+  }
+  const documentId = idOf('document');
+  if (documentId > 0) {
+    const [fax] = await tx.query<{ pages: number }>('select pages from document where document_id = $1', [documentId]);
+    return fax && fax.pages > 0 ? { pages: fax.pages } : undefined;
   }
   const templateId = idOf('template');
   if (!(templateId > 0)) return undefined;

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import type { Actor, InboundMessage } from '@ictcore/contract';
+import { buffer } from 'node:stream/consumers';
+import type { Actor, EmailOrder, FileRef, InboundMessage } from '@ictcore/contract';
 import { AccountService } from '../accounts';
 import { ProgramService } from '../programs';
 import { ADMIN, FakeLine, file, InboundDesk, sms } from '../testing/inbound-desk';
@@ -189,13 +190,51 @@ describe('a fax', () => {
     facts: [{ type: 'info', name: 'pages', data: String(pages) }],
   });
 
+  const onePage = Buffer.from(
+    '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj 3 0 obj<</Type/Page/MediaBox[0 0 595 842]/Parent 2 0 R>>endobj\ntrailer<</Root 1 0 R>>',
+  );
+
+  it('is passed on as a PDF once its pages are there; an answer would go to the number that faxed', async () => {
+    const config = { fax_domain: 'fax.example.org', company: { name: 'Us', email: 'fax@us.example' } };
+    desk = await InboundDesk.open({ config });
+    const { accountId, userId } = await desk.account('+15550100', 'holder@example.org');
+    await install(accountId, 'faxmail');
+    await Promise.all(
+      [1, 2, 3].map((n) => desk.bring(fax(`p-${n}`, 1, [file('fax.pdf', 'application/pdf', onePage)]))),
+    );
+    await desk.bring(fax('broken', 1, [file('fax.tif', 'image/tiff', Buffer.from('no tiff'))]));
+    await desk.bring(fax('nothing', 0));
+    await desk.eventually(
+      async () => desk.line.sent.length,
+      (count) => count >= 4,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    const mails = desk.line.sent as EmailOrder[];
+    expect(mails.map((mail) => [mail.text.trim(), mail.attachments.length]).sort()).toEqual([
+      ['1 pages', 1],
+      ['1 pages', 1],
+      ['1 pages', 1],
+      ['no pages', 0],
+    ]);
+    const whole = mails.find((mail) => mail.attachments.length === 1) as EmailOrder;
+    expect(whole).toMatchObject({
+      to: { email: 'holder@example.org' },
+      from: { email: 'fax@us.example' },
+      replyTo: '15550199@fax.example.org',
+      attachments: [{ mediaType: 'application/pdf', name: expect.stringMatching(/^fax_receive_\d+\.pdf$/) }],
+    });
+    expect((await buffer(await (whole.attachments[0] as FileRef).open())).subarray(0, 5).toString()).toBe('%PDF-');
+    expect(await desk.sql('select 1 from follow_up_parked')).toEqual([]);
+    expect(await desk.sql('select email, created_by from contact')).toEqual([
+      { email: '15550199@fax.example.org', created_by: userId },
+    ]);
+  }, 30_000);
+
   it('becomes a document, and is failed without a page', async () => {
     desk = await InboundDesk.open();
     const { accountId, userId } = await desk.account('+15550100');
     await install(accountId, 'getfax');
-    const pdf = Buffer.from(
-      '%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj 3 0 obj<</Type/Page/MediaBox[0 0 595 842]/Parent 2 0 R>>endobj\ntrailer<</Root 1 0 R>>',
-    );
+    const pdf = onePage;
     await desk.bring(fax('f-1', 1, [file('fax.pdf', 'application/pdf', pdf)]));
     await desk.bring(fax('f-2', 0));
     const [good, bad] = await desk.received();

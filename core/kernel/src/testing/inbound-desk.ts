@@ -12,6 +12,7 @@ import {
   MESSAGES,
   type Order,
   resourceId,
+  type Verdict,
   type WebhookRequest,
   type WebhookResult,
   z,
@@ -88,6 +89,37 @@ const getfax = defineProgram({
   }),
 });
 
+const faxmail = defineProgram({
+  ...getfax,
+  type: 'faxmail',
+  description: 'takes faxes and passes them on by mail, as faxtoemail does',
+  followUps: (verdict: Verdict, { received }: FinishedTransmission) =>
+    verdict.verdict !== 'completed'
+      ? []
+      : [
+          {
+            program: 'saymail',
+            parameters: { body: `${received?.pages ?? 'no'} pages` },
+            direction: 'inbound' as const,
+            attachReceivedFax: true,
+          },
+        ],
+});
+
+const saymail = defineProgram({
+  type: 'saymail',
+  channel: 'email',
+  direction: 'outbound',
+  description: 'an inline mail',
+  parameters: z.object({ body: z.string().optional(), template_id: resourceId('template').optional() }),
+  async prepare({ body, template_id }, context) {
+    if (template_id !== undefined) return { template_id };
+    const template = { name: 'said', subject: 'said', body };
+    return { template_id: await context.use(MESSAGES).createTemplate(context.actor, template) };
+  },
+  scheme: ({ template_id }) => ({ start: 'send', steps: { send: { use: 'email_send', with: { template_id } } } }),
+});
+
 const saysms = defineProgram({
   type: 'saysms',
   channel: 'sms',
@@ -151,7 +183,8 @@ const programs = definePlugin({
   version: '1.0.0',
   api: `^${CONTRACT_VERSION}`,
   setup(registry) {
-    for (const program of [getsms, othersms, getmail, passmail, getfax, saysms]) registry.program(program);
+    for (const program of [getsms, othersms, getmail, passmail, getfax, faxmail, saymail, saysms])
+      registry.program(program);
   },
 });
 

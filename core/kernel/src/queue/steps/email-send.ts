@@ -23,9 +23,11 @@ export class EmailSend implements OneShotStep {
     });
   }
 
-  private order({ base, tokens }: StepInput, template: SendableTemplate): EmailOrder | Refused {
+  private order({ attempt, base, tokens }: StepInput, template: SendableTemplate): EmailOrder | Refused {
     if (!base.to.email) return refused('invalid_destination', 'the contact has no e-mail address');
-    const from = this.senderOf(base.from);
+    // A notification comes from the company; an answer goes to the contact that it is about (API 4.6 and 10, Q22).
+    const notifies = attempt.direction === 'inbound' && this.config.company.email !== '';
+    const from = this.senderOf(notifies ? { ...base.from, email: null } : base.from);
     if (!from) {
       return refused('unauthorized', 'the account has no e-mail address and company.email is not configured');
     }
@@ -35,7 +37,7 @@ export class EmailSend implements OneShotStep {
         ...renderTemplate(template, tokens, this.config.tokens.unknown),
         channel: 'email',
         from,
-        replyTo: null,
+        replyTo: notifies ? base.from.email : null,
         messageId: this.messageId(base.spoolId, from.email as string),
         headers: {},
       };
