@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Logger } from '@ictcore/contract';
+import { IctError, type Logger } from '@ictcore/contract';
 import { type Config, createLogger, Kernel, loadConfig } from '@ictcore/kernel';
 import { type EmbeddedPostgres, lockDataDir, startEmbeddedPostgres } from '@ictcore/postgres';
 import { bundledPlugins } from './bundled-plugins';
@@ -51,8 +51,24 @@ export async function startServer(environment: NodeJS.ProcessEnv, cwd: string): 
   } catch (error) {
     await postgres?.stop();
     await lock.release();
-    throw error;
+    throw config.database_url ? explained(error, config.database_url) : error;
   }
+}
+
+/** What says that the database itself cannot be reached or used: Node's network errors, wrong login, no such database. */
+const UNUSABLE = /^(ECONNREFUSED|ECONNRESET|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|08...|28...|3D000)$/;
+
+/** Such an error with the key and the database that it is about, which the driver's own words leave out. */
+function explained(error: unknown, databaseUrl: string): unknown {
+  const cause = (error as { cause?: unknown })?.cause ?? error;
+  const { code, message } = cause as { code?: string; message?: string };
+  if (code === undefined || !UNUSABLE.test(code)) return error;
+  const { username, host, pathname } = new URL(databaseUrl);
+  const why = `${message || code}`;
+  return new IctError(`DATABASE_URL: ${host}${pathname} cannot be used as ${username || 'this user'}: ${why}`, {
+    code: 'DATABASE_UNUSABLE',
+    cause: error,
+  });
 }
 
 async function startPostgres(config: Config, log: Logger): Promise<EmbeddedPostgres> {

@@ -6,6 +6,8 @@ import { firstRow } from '../database/sql';
 /** Limits for what accounts may carry in `settings`. */
 const MAX_KEYS = 200;
 const MAX_BYTES = 65_536;
+/** Levels of nesting: far more than settings have, far fewer than exhaust the stack of whoever reads them. */
+const MAX_DEPTH = 32;
 /** NUL, and halves of surrogate pairs that stand alone. */
 const UNSTORABLE = /\0|\p{Surrogate}/u;
 const KEY = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -78,7 +80,9 @@ export class AccountSettingCatalog implements AccountSettingsService {
 /** PostgreSQL's jsonb refuses NUL and halves of surrogate pairs, and rows must not grow without end. */
 function requireStorable(settings: ReadonlyMap<string, unknown>): void {
   if (settings.size > MAX_KEYS) throw invalid('settings', `may have at most ${MAX_KEYS} keys`, 'max');
-  const text = JSON.stringify(Object.fromEntries(settings), (key, value) => {
+  const whole = Object.fromEntries(settings);
+  if (isDeeperThan(whole, MAX_DEPTH)) throw invalid('settings', `must be nested at most ${MAX_DEPTH} levels`, 'max');
+  const text = JSON.stringify(whole, (key, value) => {
     for (const part of [key, value]) {
       if (typeof part === 'string' && UNSTORABLE.test(part)) {
         throw invalid('settings', 'must not contain the NUL character or broken Unicode', 'characters');
@@ -87,4 +91,14 @@ function requireStorable(settings: ReadonlyMap<string, unknown>): void {
     return value;
   });
   if (Buffer.byteLength(text) > MAX_BYTES) throw invalid('settings', `must be at most ${MAX_BYTES} bytes`, 'max');
+}
+
+/** Level by level, because the depth is what must not be trusted. */
+function isDeeperThan(value: unknown, levels: number): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
 }

@@ -49,6 +49,9 @@ export class Database implements Sql {
       connectionTimeoutMillis: 10_000,
       statement_timeout: 60_000,
       idle_in_transaction_session_timeout: 120_000,
+      // A database machine that vanishes says nothing: without probes a statement would wait for a quarter of an hour.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
     });
     // An idle connection that breaks must not end the process; the next query gets a new one or a clear error.
     this.pool.on('error', () => undefined);
@@ -59,7 +62,11 @@ export class Database implements Sql {
       repositoryMode: true,
       models: options.models,
       pool: { max: Math.max(2, Math.ceil(options.poolSize / 2)), min: 0, acquire: 10_000 },
-      dialectOptions: { application_name: `${options.applicationName} orm`, statement_timeout: 60_000 },
+      dialectOptions: {
+        application_name: `${options.applicationName} orm`,
+        statement_timeout: 60_000,
+        keepAlive: true,
+      },
       define: { timestamps: false, freezeTableName: true },
     });
   }
@@ -106,6 +113,11 @@ export class Database implements Sql {
   async rawTransaction<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     const client = await this.pool.connect();
     let broken: Error | undefined;
+    // A connection that breaks between two statements says so by an event: without a listener it would end the process.
+    const onError = (error: Error) => {
+      broken = error;
+    };
+    client.on('error', onError);
     try {
       await client.query('begin');
       const result = await work(sqlOn(client));
@@ -117,6 +129,7 @@ export class Database implements Sql {
       });
       throw fromDatabaseError(error);
     } finally {
+      client.removeListener('error', onError);
       client.release(broken);
     }
   }

@@ -14,6 +14,12 @@ const notNegative = z
   .string()
   .regex(/^\d{1,10}$/, 'must be a whole number, 0 or more')
   .transform(Number);
+/** A set of flags: PostgreSQL's int4. */
+const bitSet = notNegative.pipe(z.number().max(2 ** 31 - 1, `must be at most ${2 ** 31 - 1}`));
+/** Unix seconds that PostgreSQL's timestamps reach: from 1 January of 4713 BC to the year 294276. */
+const unixSeconds = wholeNumber.pipe(
+  z.number().min(-210_000_000_000, 'is too far in the past').max(9_000_000_000_000, 'is too far in the future'),
+);
 const oneOrZero = z.enum(['0', '1', 'true', 'false']).transform((value) => (value === '1' || value === 'true' ? 1 : 0));
 const words = z
   .string()
@@ -22,7 +28,7 @@ const words = z
 
 function valueSchema(filter: Filter): z.ZodType {
   if (filter.kind === 'flag') return oneOrZero;
-  if (filter.kind === 'bits') return notNegative;
+  if (filter.kind === 'bits') return bitSet;
   if (filter.kind === 'linked' || (filter.kind === 'exact' && filter.value === 'int')) {
     return z.string().regex(/^-?\d{1,15}(,-?\d{1,15}){0,99}$/, 'must be a whole number or a comma list of them');
   }
@@ -44,8 +50,8 @@ export function filterShape(spec: ResourceSpec): Record<string, z.ZodType> {
   const shape: Record<string, z.ZodType> = {};
   for (const [name, filter] of Object.entries(spec.filters)) shape[name] = valueSchema(filter).optional();
   if (spec.createdAt !== null) {
-    shape.before = wholeNumber.optional().describe('Created at or before this Unix second');
-    shape.after = wholeNumber.optional().describe('Created at or after this Unix second');
+    shape.before = unixSeconds.optional().describe('Created at or before this Unix second');
+    shape.after = unixSeconds.optional().describe('Created at or after this Unix second');
   }
   if (spec.owner) {
     shape.user_id = wholeNumber.optional().describe('Owner');
@@ -98,6 +104,13 @@ function addFilter(conditions: Conditions, filter: Filter, value: string | numbe
     case 'exact': {
       const text = filter.value === 'folded' ? String(value).toLowerCase() : String(value);
       const wanted = text.split(',');
+      if (filter.prefix && wanted.some((word) => word.endsWith('*'))) {
+        const patterns = wanted.map((word) =>
+          word.endsWith('*') ? `${likeText(word.slice(0, -1))}%` : likeText(word),
+        );
+        conditions.add(`${filter.sql} like any(?::text[])`, patterns);
+        return;
+      }
       conditions.add(`${filter.sql} = any(?::${filter.value === 'int' ? 'int8' : 'text'}[])`, wanted);
       return;
     }

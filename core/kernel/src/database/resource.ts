@@ -1,7 +1,7 @@
 /** How a list may be filtered by one query parameter. */
 export type Filter =
-  /** Equal. `value` says what is accepted; a comma list means any of them. `folded`: compared in lower case. */
-  | { kind: 'exact'; value: 'int' | 'text' | 'folded'; sql: string }
+  /** Equal. `value` says what is accepted; a comma list means any of them. `folded`: compared in lower case. `prefix`: `word*` stands for all that begin so. */
+  | { kind: 'exact'; value: 'int' | 'text' | 'folded'; sql: string; prefix?: true }
   /** Linked with any of these rows; the condition is made from how their id must compare: `= $1` or `= any ($1)`. */
   | { kind: 'linked'; sql: (compares: string) => string }
   /** Case-insensitive part of the text, its end or its beginning. */

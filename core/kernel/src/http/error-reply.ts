@@ -38,6 +38,8 @@ const PARSER_ERRORS: Readonly<Record<string, [number, string]>> = {
   LIMIT_FIELD_COUNT: [413, 'Too many form fields'],
   LIMIT_FIELD_VALUE: [413, 'A form field is too long'],
   LIMIT_FIELD_KEY: [413, 'The name of a form field is too long'],
+  Z_DATA_ERROR: [400, 'The body is not what its Content-Encoding says'],
+  Z_BUF_ERROR: [400, 'The body ends too early for its Content-Encoding'],
   MISSING_FIELD_NAME: [400, 'A form field has no name'],
 };
 

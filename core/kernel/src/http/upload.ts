@@ -77,10 +77,17 @@ function receiveMultipart(
   const limits = { fileSize: rule.maxBytes, files: rule.maxFiles ?? 1, fields: 50, fieldSize: 1024 * 1024, parts: 100 };
   return new Promise((resolve, reject) => {
     multer({ storage, limits }).any()(request, response, (error: unknown) => {
-      if (error) reject(error);
+      if (error) reject(multipartError(error as NodeJS.ErrnoException));
       else resolve((request.files as Express.Multer.File[]).map(fromMulter));
     });
   });
+}
+
+/** The parser's own errors have no code; those of multer's limits and of the disk have. */
+function multipartError(error: NodeJS.ErrnoException): Error {
+  if (error.code !== undefined) return error;
+  const message = `The body is not valid multipart/form-data: ${error.message}`;
+  return new IctError(message, { code: 'BODY_REFUSED', status: 400, cause: error });
 }
 
 function fromMulter(file: Express.Multer.File): UploadedFile {

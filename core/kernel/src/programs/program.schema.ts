@@ -1,5 +1,6 @@
 import { z } from '@ictcore/contract';
 import { columns, OWNED_FIELDS, type ResourceSpec } from '../database/resource';
+import { nullableInt, nullableText } from '../http/fields';
 
 /** Program, API section 1.7. */
 export const programSpec: ResourceSpec = {
@@ -41,8 +42,8 @@ export const programListRow = z
 
 /** What every program takes beside its own parameters (API section 4.2). */
 export const programCommon = z.object({
-  name: z.preprocess((value) => (value === '' ? undefined : value), z.string().max(64).nullish()),
-  parent_id: z.coerce.number().int().positive().nullish(),
+  name: nullableText(64).optional(),
+  parent_id: nullableInt(1).optional(),
 });
 
 /** A step graph as shown at `GET /programs/{id}/scheme`. */

@@ -39,7 +39,8 @@ export const transmissionSpec: ResourceSpec = {
     account_email: accountEmail,
     username: 'u.username',
     program_type: 'coalesce(p.type, t.origin)',
-    document_id: `(p.data->>'document_id')::int8`,
+    // What a plugin's program calls document_id may be anything.
+    document_id: `case when p.data->>'document_id' ~ '^[0-9]{1,15}$' then (p.data->>'document_id')::int8 end`,
     pages: `(select r.data::int from spool s join spool_result r on r.spool_id = s.spool_id and r.name = 'pages'
               where s.transmission_id = t.transmission_id and r.data ~ '^[0-9]{1,6}$' order by s.spool_id desc limit 1)`,
     contact: nestedContact,
@@ -54,7 +55,7 @@ export const transmissionSpec: ResourceSpec = {
     campaign_id: { kind: 'exact', value: 'int', sql: 't.campaign_id' },
     is_read: { kind: 'flag', sql: 't.is_read' },
     direction: { kind: 'exact', value: 'text', sql: 't.direction' },
-    status: { kind: 'exact', value: 'text', sql: 't.status' },
+    status: { kind: 'exact', value: 'text', prefix: true, sql: 't.status' },
     title: { kind: 'contains', sql: 't.title' },
     origin: { kind: 'contains', sql: 't.origin' },
     response: { kind: 'contains', sql: 't.response' },
@@ -70,12 +71,12 @@ export const transmissionSpec: ResourceSpec = {
 };
 
 const party = {
-  contact_id: rowId().nullish(),
+  contact_id: nullableInt(1).optional(),
   phone: nullablePhone(32).optional().describe('In place of contact_id: the contact with this number, made if need be'),
   email: nullableEmail(64)
     .optional()
     .describe('In place of contact_id: the contact with this address, made if need be'),
-  account_id: int().nullish().describe('Absent, null or -1: your default account'),
+  account_id: nullableInt().optional().describe('Absent, null or -1: your default account'),
 };
 
 const settable = {

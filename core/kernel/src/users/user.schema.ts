@@ -43,9 +43,9 @@ export const userSpec: ResourceSpec = {
   listFields: Object.keys(LISTED),
   filters: {
     user_id: { kind: 'exact', value: 'int', sql: 't.user_id' },
-    username: { kind: 'exact', value: 'text', sql: 't.username' },
+    username: { kind: 'exact', value: 'folded', sql: 'lower(t.username)' },
     phone: { kind: 'exact', value: 'text', sql: 't.phone' },
-    email: { kind: 'exact', value: 'text', sql: 't.email' },
+    email: { kind: 'exact', value: 'folded', sql: 'lower(t.email)' },
     first_name: { kind: 'exact', value: 'text', sql: 't.first_name' },
     last_name: { kind: 'exact', value: 'text', sql: 't.last_name' },
     active: { kind: 'flag', sql: 't.active' },
