@@ -112,6 +112,14 @@ describe('with the loopback carrier, which answers', () => {
     );
     expect(mail).toMatchObject({ direction: 'outbound', contact_email: 'desk@example.org' });
     expect(await ann.refusal('POST', `/transmissions/${id}/send`)).toMatchObject({ status: 423 });
+    const clone = await ann.post(`/transmissions/${id}/clone`);
+    expect(await ann.refusal('POST', `/transmissions/${clone}/send`)).toMatchObject({ status: 423 });
+    const { program_id } = await ann.get<{ program_id: number }>(`/transmissions/${id}`);
+    expect(await ann.refusal('POST', '/transmissions', { program_id, phone: '+15550123' })).toMatchObject({
+      status: 412,
+      fields: ['program_id'],
+    });
+    await ann.delete(`/transmissions/${clone}`);
     expect(await inboundOf(bob)).toEqual([]);
   });
 

@@ -226,6 +226,9 @@ export class TransmissionService {
       );
     }
     if (row.program_id === null) throw wrongState('Its program is deleted; make a new transmission');
+    if (this.programs.typeOf({ type: row.program_type as string }).receives) {
+      throw wrongState('The transmission is about a message that came in; there is nothing to send');
+    }
     if (row.contact_id === null) throw wrongState('Its contact is deleted; make a new transmission');
     if (row.account_id === null) throw wrongState('Its account is deleted; make a new transmission');
     await refuseUnready(tx, row.program_id);
@@ -249,7 +252,15 @@ export class TransmissionService {
   ): Promise<{ type: AnyProgram; name: string; parentId: number | null }> {
     const row = await this.programs.repository.find(actor, programId, tx);
     if (!row) throw invalid('program_id', `program_id ${programId} not found`, 'exists');
-    return { type: this.programs.typeOf(row), name: row.name, parentId: row.parent_id };
+    const type = this.programs.typeOf(row);
+    if (type.receives) {
+      throw invalid(
+        'program_id',
+        `a ${type.type} program is started by what comes in; take one that sends`,
+        'direction',
+      );
+    }
+    return { type, name: row.name, parentId: row.parent_id };
   }
 
   private async partiesOf(
