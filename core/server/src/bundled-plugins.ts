@@ -7,6 +7,7 @@ import { plugin as sendemail } from '@ictcore/plugin-sendemail';
 import { plugin as sendfax } from '@ictcore/plugin-sendfax';
 import { plugin as sendsms } from '@ictcore/plugin-sendsms';
 import { plugin as voicemessage } from '@ictcore/plugin-voicemessage';
+import { plugin as imap } from '@ictcore/provider-imap';
 import { plugin as kannel } from '@ictcore/provider-kannel';
 import { plugin as loopback } from '@ictcore/provider-loopback';
 import { plugin as smpp } from '@ictcore/provider-smpp';
@@ -28,4 +29,5 @@ export const bundledPlugins: readonly AnyPlugin[] = [
   smpp,
   smtp,
   smtpInbound,
+  imap,
 ];
