@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { wrongState } from '@ictcore/contract';
+import { Caller } from '../testing/caller';
 import { TestKernel } from '../testing/test-kernel';
 import { GroupHooks } from '.';
-import { Caller } from './groups.test.support';
 
 let test: TestKernel;
 let admin: Caller;

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { Caller } from '../groups/groups.test.support';
+import { Caller } from '../testing/caller';
 import { TestKernel } from '../testing/test-kernel';
 import { narrowed, StatisticCounters } from '.';
 

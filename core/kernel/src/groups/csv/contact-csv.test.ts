@@ -2,9 +2,9 @@ import 'reflect-metadata';
 import http from 'node:http';
 import { Client } from 'pg';
 import { sqlOn } from '../../database/sql';
+import { Caller, type Report } from '../../testing/caller';
 import { TestKernel } from '../../testing/test-kernel';
 import { takeImportLock } from '../group-lock';
-import { Caller, type Report } from '../groups.test.support';
 
 let test: TestKernel;
 let ann: Caller;

@@ -1,4 +1,4 @@
-import { ADMIN_PASSWORD, type TestKernel } from '../testing/test-kernel';
+import { ADMIN_PASSWORD, type TestKernel } from './test-kernel';
 
 /** What came back. */
 export interface Reply<T> {
