@@ -57,16 +57,18 @@ export class Cursor {
     await this.save();
   }
 
-  async setStored(uid: number): Promise<void> {
+  /** The kernel has it. Written with the next {@link save}: until then its ref keeps it from being taken twice. */
+  setStored(uid: number): void {
     this.stored.add(uid);
     delete this.state.tries[uid];
-    await this.save();
   }
 
-  /** It is where it belongs on the server. */
-  putAway(uid: number): void {
-    this.stored.delete(uid);
-    delete this.state.tries[uid];
+  /** They are where they belong on the server. */
+  putAway(...uids: readonly number[]): void {
+    for (const uid of uids) {
+      this.stored.delete(uid);
+      delete this.state.tries[uid];
+    }
   }
 
   async save(): Promise<void> {

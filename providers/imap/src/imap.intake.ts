@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { DriverContext, InboundMessage, ProviderConfig } from '@ictcore/contract';
 import type { ImapFlow } from 'imapflow';
@@ -18,11 +19,20 @@ import {
   UnreadableMail,
 } from './mail';
 
+/** A mail in the mailbox. */
+export interface Waiting {
+  readonly uid: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
 /** The kernel could not store a mail: not the mail's fault. */
 export class NotStored extends Error {
   override readonly name = 'NotStored';
 }
 
+const SMALL_BYTES = 262_144;
+const CHUNK_BYTES = 1_048_576;
 /** Longer Message-IDs are replaced by their hash in a ref. */
 const MAX_MESSAGE_ID = 250;
 
@@ -36,19 +46,17 @@ const MAX_MESSAGE_ID = 250;
  */
 export async function takeMail(
   client: ImapFlow,
-  uid: number,
+  waiting: Waiting,
   uidValidity: string,
   config: ProviderConfig<ImapSettings>,
   context: DriverContext,
 ): Promise<boolean> {
   const folder = await makeMailFolder(await context.scratchDir());
   try {
-    const { content } = await client.download(String(uid), undefined, { uid: true });
-    if (!content) return false;
-    const file = join(folder, 'mail');
-    await pipeline(content, createWriteStream(file, { mode: 0o600 }));
-    const mail = await parseMail(createReadStream(file), folder, config.settings.max_files);
-    for (const event of eventsOf(mail, `${uidValidity}:${uid}`, config)) {
+    const source = await sourceOf(client, waiting, folder);
+    if (!source) return false;
+    const mail = await parseMail(source, folder, config.settings.max_files);
+    for (const event of eventsOf(mail, `${uidValidity}:${waiting.uid}`, config)) {
       try {
         await context.emit(event);
       } catch (error) {
@@ -59,6 +67,20 @@ export async function takeMail(
   } finally {
     await removeMailFolder(folder).catch(() => undefined);
   }
+}
+
+/** Small mails in one piece, which saves two answers of the server; large ones by way of a file. */
+async function sourceOf(client: ImapFlow, { uid, size }: Waiting, folder: string): Promise<Readable | undefined> {
+  if (size <= SMALL_BYTES) {
+    const found = await client.fetchOne(String(uid), { source: true }, { uid: true });
+    const source = found ? found.source : undefined;
+    return source && Readable.from([source]);
+  }
+  const { content } = await client.download(String(uid), undefined, { uid: true, chunkSize: CHUNK_BYTES });
+  if (!content) return undefined;
+  const file = join(folder, 'mail');
+  await pipeline(content, createWriteStream(file, { mode: 0o600 }));
+  return createReadStream(file);
 }
 
 function eventsOf(mail: ParsedMail, place: string, config: ProviderConfig<ImapSettings>): InboundMessage[] {

@@ -76,6 +76,25 @@ describeWithPeer('postfix', 'smtp-inbound behind a real Postfix', () => {
     expect(listener.context.offered).toBe(500 + failed.size);
   }, 90_000);
 
+  test('a mail of 20 MB goes through without being held in memory', async () => {
+    listener.context.reads = false;
+    await send([{ to: 'inbox@fax.test', text: 'warm' }]);
+    await listener.context.waitFor(1);
+    const big = { filename: 'big.pdf', content: Buffer.alloc(14_600_000, 'abcdefghi') };
+    await send([{ to: 'inbox@fax.test', text: 'x', attachments: [big] }]);
+    const before = memory();
+    let peak = before;
+    const timer = setInterval(() => {
+      peak = Math.max(peak, memory());
+    }, 5);
+    const [, mail] = await listener.context.waitFor(2, 30_000);
+    clearInterval(timer);
+    expect(mail?.body.files?.[0]?.size).toBe(14_600_000);
+    expect(Number(factsOf(mail).size)).toBeGreaterThan(19_900_000);
+    console.info(`smtp-inbound: 20 MB mail raised memory by ${Math.round((peak - before) / 1e6)} MB`);
+    expect(peak - before).toBeLessThan(150_000_000);
+  }, 60_000);
+
   test('mail waits at its sender while the listener is away, and comes once', async () => {
     await listener.session.close();
     await send([{ to: 'inbox@fax.test', subject: 'patience', text: 'x' }]);
@@ -271,3 +290,9 @@ describeSwaks(`who a sender is, with swaks and python3-dkim${missing}`, () => {
     }
   });
 });
+
+/** Bytes in use. Not the resident set: a process that was large once has room that hides what is held now. */
+function memory(): number {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
