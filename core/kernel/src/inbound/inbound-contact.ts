@@ -12,14 +12,17 @@ const MAX_NAME = 64;
 const LOCK_KEY = 0x49435443;
 
 /**
- * $1 owner, $2 digits of a number or null, $3 address in lower case or null, $4 what is no number at all (a sender's
- * name) or null. The newest of the owner's contacts that is exactly this one (API section 3.10).
+ * $1 owner, $2 what is looked for. Which of the owner's contacts are exactly this one (API section 3.10). Without
+ * `order by … limit 1`, which would lead PostgreSQL to walk through all contacts of an owner who has many.
  */
-const FIND = `
-select contact_id from contact
- where created_by = $1
-   and (phone_normalized in ($2::text, '+' || $2::text) or lower(email) = $3 or ($4::text is not null and phone_normalized is null and lower(phone) = $4))
- order by contact_id desc limit 1`;
+const FIND = {
+  phone: 'select contact_id from contact where created_by = $1 and phone_normalized = any($2::text[])',
+  email:
+    'select contact_id from contact where created_by = $1 and email is not null and lower(email) = any($2::text[])',
+  /** Senders that are no numbers: names of companies. */
+  name: `select contact_id from contact
+          where created_by = $1 and phone_normalized is null and phone is not null and lower(phone) = any($2::text[])`,
+} as const;
 
 const INSERT = `
 insert into contact (first_name, last_name, phone, phone_normalized, email, created_by)
@@ -50,9 +53,12 @@ export async function contactOf(
   const isEmail = channel === 'email';
   const shown = isEmail ? party.email : party.phone;
   if (!shown || shown.length > (isEmail ? MAX_EMAIL : MAX_PHONE)) return { id: null, isNew: false };
-  const phone = isEmail || normalized === '' ? null : normalized;
-  const values = [ownerId, phone, isEmail ? normalized : null, !isEmail && phone === null ? shown.toLowerCase() : null];
-  const find = async () => (await tx.query<{ contact_id: number }>(FIND, values))[0]?.contact_id;
+  const by = isEmail ? 'email' : normalized === '' ? 'name' : 'phone';
+  const wanted = by === 'phone' ? [normalized, `+${normalized}`] : [by === 'email' ? normalized : shown.toLowerCase()];
+  const find = async () => {
+    const rows = await tx.query<{ contact_id: number }>(FIND[by], [ownerId, wanted]);
+    return rows.length === 0 ? undefined : Math.max(...rows.map((row) => row.contact_id));
+  };
   const known = await find();
   if (known !== undefined) return { id: known, isNew: false };
   await tx.query('select pg_advisory_xact_lock($1, hashtext($2))', [LOCK_KEY, `${ownerId} ${shown.toLowerCase()}`]);
