@@ -28,7 +28,7 @@ module.exports = {
       name: 'kernel-names-no-plugin',
       comment: 'The kernel knows the contract and leaf libraries, never the server or a plugin.',
       severity: 'error',
-      from: { path: '^core/kernel/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
+      from: { path: '^core/kernel/', pathNot: ['[.]test([.]support)?[.]ts$', '/src/testing/'] },
       to: { path: '^(core/server|plugins|providers|test)/' },
     },
     {
@@ -48,14 +48,14 @@ module.exports = {
       name: 'kit-only-in-tests',
       comment: 'The test kit and the peers are for tests.',
       severity: 'error',
-      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
+      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test([.]support)?[.]ts$', '/src/testing/'] },
       to: { path: '^test/' },
     },
     {
       name: 'testing-only-in-tests',
       comment: 'src/testing/ holds helpers of tests and is not published.',
       severity: 'error',
-      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test[.]ts$', '/src/testing/'] },
+      from: { path: '^(core|plugins|providers)/', pathNot: ['[.]test([.]support)?[.]ts$', '/src/testing/'] },
       to: { path: '/src/testing/' },
     },
     {
@@ -68,7 +68,7 @@ module.exports = {
     {
       name: 'declared-dependencies',
       severity: 'error',
-      from: { pathNot: '[.]test[.]ts$' },
+      from: { pathNot: '[.]test([.]support)?[.]ts$' },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
     },
   ],

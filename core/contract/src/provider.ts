@@ -170,6 +170,8 @@ export interface ProviderDriver<S = unknown> {
   readonly defaultPort?: number;
   /** True for a carrier that reaches nobody: never chosen where a real provider serves the channel. */
   readonly simulated?: boolean;
+  /** True for a driver that only takes messages in: never chosen to carry one out. */
+  readonly receivesOnly?: boolean;
   readonly receipts?: Partial<Record<Channel, ReceiptPolicy>>;
   /**
    * True if its sessions answer webhooks. A server that only answers HTTP (role `api`) opens a session for a webhook

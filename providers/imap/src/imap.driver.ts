@@ -6,6 +6,7 @@ import { type ImapSettings, imapSettings } from './imap.settings';
 export const imapDriver = defineDriver<ImapSettings>({
   type: 'imap',
   channels: ['email'],
+  receivesOnly: true,
   description: 'E-mail that comes in through a mailbox, by IMAP with IDLE',
   settings: imapSettings,
   requires: ['host', 'username', 'password'],

@@ -12,6 +12,7 @@ export function createSmtpInboundDriver(options: { resolver?: DnsResolver } = {}
   return defineDriver<SmtpInboundSettings>({
     type: 'smtp-inbound',
     channels: ['email'],
+    receivesOnly: true,
     description: 'E-mail that comes in over an SMTP listener of our own, with STARTTLS, SPF, DKIM and DMARC',
     settings: smtpInboundSettings,
     defaultPort: INBOUND_PORT,

@@ -135,6 +135,17 @@ describe('choosing a provider', () => {
     expect(simulated.handed).toEqual([]);
   });
 
+  it('never takes a driver that only receives', async () => {
+    const mailbox = fakeCarrier('mailbox', () => delivered('x'), { receivesOnly: true });
+    const simulated = fakeCarrier('simulated', () => delivered('y'));
+    kernel = await TestKernel.start({ carriers: [mailbox], simulated });
+    const id = await one();
+    await kernel.send(id);
+    await kernel.until(id, 'completed');
+    expect(mailbox.handed).toEqual([]);
+    expect(simulated.handed).toHaveLength(1);
+  });
+
   it('none there → 404, and the transmission stays pending', async () => {
     kernel = await TestKernel.start();
     const id = await one();

@@ -100,7 +100,8 @@ export class ProviderPool {
   async candidates(channel: Channel): Promise<Trunk[]> {
     const bit = SERVICE_FLAG[channel];
     const serving = (await this.active()).filter(
-      (trunk) => (trunk.row.service_flag & bit) !== 0 && trunk.driver.channels.includes(channel),
+      (trunk) =>
+        (trunk.row.service_flag & bit) !== 0 && trunk.driver.channels.includes(channel) && !trunk.driver.receivesOnly,
     );
     const real = serving.filter((trunk) => !trunk.driver.simulated);
     const eligible = real.length > 0 ? real : serving;

@@ -43,6 +43,7 @@ export interface FakeCarrier {
   context: DriverContext | undefined;
   limits: SessionLimits;
   health: Health;
+  receivesOnly?: boolean;
 }
 
 export function fakeCarrier(type: string, answer: Answer, more: Partial<FakeCarrier> = {}): FakeCarrier {
@@ -55,6 +56,7 @@ function driverOf(carrier: FakeCarrier, simulated: boolean): AnyDriver {
     channels: ['sms'],
     description: 'a fake carrier of the tests',
     simulated,
+    receivesOnly: carrier.receivesOnly ?? false,
     settings: z.object({}),
     async open(_config, context) {
       carrier.context = context;
