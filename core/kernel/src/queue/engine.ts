@@ -6,8 +6,8 @@ import { CONFIG, LOG } from '../boot/injection';
 import { Database } from '../database/database';
 import type { Sql } from '../database/sql';
 import type { TransmissionState } from '../transmissions/states';
-import { STRAY_RETRIES } from './campaign.sql';
 import type { Attempt } from './attempt';
+import { STRAY_RETRIES } from './campaign.sql';
 import { Dispatcher } from './dispatcher';
 import { Ender } from './ender';
 import { ATTEMPT_CONTEXT, DUE, PARK, QUEUE_CHANNEL, RELEASE } from './engine.sql';
@@ -147,6 +147,7 @@ export class Engine {
     }
     await this.releaseRetries();
     await this.dispatcher.sweep();
+    void this.pool.openAll().catch((error: unknown) => this.log.warn({ error }, 'providers wait'));
     await this.reaper?.run();
     await this.sweepReports();
     await this.pacer?.tick();
