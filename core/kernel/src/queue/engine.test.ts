@@ -256,10 +256,11 @@ describe('crashes and several nodes', () => {
 
   it('two nodes on one queue hand everything over exactly once', async () => {
     const carrier = fakeCarrier('good', async (order) => {
-      await pause(1);
+      await pause(10);
       return delivered(`${order.spoolId}`);
     });
-    kernel = await TestKernel.start({ carriers: [carrier] });
+    // Small batches and windows, so that neither node can take everything before the other has looked.
+    kernel = await TestKernel.start({ carriers: [carrier], config: { engine: { batch: 5, in_flight: 5 } } });
     const second = await kernel.boot();
     const ids = await kernel.transmissions(300);
     await kernel.engine().release(kernel.database, ids, ['pending'], 1);
