@@ -435,6 +435,11 @@ describe('large files', () => {
     expect(left).toEqual([]);
   }, 60_000);
 
+  it('may consist of the shortest rows there are', async () => {
+    const { report } = await imported('7\n'.repeat(120_000));
+    expect(report).toMatchObject({ imported: 1, linked: 119_999, skipped: 0, errors: [] });
+  }, 60_000);
+
   it('are given up by a server that stops, within its time and without a trace', async () => {
     const own = await TestKernel.start();
     const by = Caller.admin(own);
