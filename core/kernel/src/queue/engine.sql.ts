@@ -109,14 +109,16 @@ update spool s
  * Records what became of attempts, in one statement: attempt, facts, transmission, event.
  * $1 spool ids · $2 statuses · $3 responses · $4 reasons · $5 call ids · $6 amounts · $7 seconds until the deadline
  * (null: none) · $8 statuses at the deadline · $9 transmission statuses (null: unchanged) · $10 transmission responses ·
- * $11 seconds until the retry · $12-15 facts: spool id, type, name, data.
- * A finished attempt never changes: late or doubled reports find no row.
+ * $11 seconds until the retry · $12-15 facts: spool id, type, name, data · $16 node that holds the claim, for ends that
+ * come before a hand-over: if another node has taken the attempt over meanwhile, it is that one's to end (null: any).
+ * A finished attempt never changes: late or doubled reports find no row. Only what was handed over can be accepted.
  */
 export const RECORD = `
 with r as (
   select * from unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int4[], $7::float8[], $8::text[],
-                       $9::text[], $10::text[], $11::float8[])
-    as r(spool_id, status, response, reason, call_id, amount, deadline, deadline_status, t_status, t_response, retry_in)
+                       $9::text[], $10::text[], $11::float8[], $16::int4[])
+    as r(spool_id, status, response, reason, call_id, amount, deadline, deadline_status, t_status, t_response, retry_in,
+         claimed_by)
 ), s as (
   update spool s
      set status = r.status, response = r.response, reason = r.reason, call_id = coalesce(r.call_id, s.call_id),
@@ -128,7 +130,7 @@ with r as (
          deadline_status = r.deadline_status
     from r
    where s.spool_id = r.spool_id
-     and (s.status in ('queued', 'started') or (s.status = 'connected' and r.status <> 'connected'))
+     and (s.status = 'started' or (s.status in ('queued', 'connected') and r.status <> 'connected'))
   returning s.spool_id, s.transmission_id, s.campaign_id, s.reason
 ), k as (
   insert into campaign_tally (campaign_id, kind, n)
@@ -165,17 +167,21 @@ export const PARK = `
 insert into report_parked (provider_id, call_id, report)
 select $1, r.call_id, r.report from unnest($2::text[], $3::jsonb[]) as r(call_id, report)`;
 
-/** $1 most rows. Takes parked reports whose attempt is known by now. */
+/** $1 most rows. Parked reports whose attempt is known by now; they are forgotten once they have been applied. */
 export const UNPARK = `
-delete from report_parked p using (
-  select p.ctid from report_parked p join spool s on s.provider_id = p.provider_id and s.call_id = p.call_id limit $1
-     for update of p skip locked
-) found where p.ctid = found.ctid returning p.provider_id, p.report`;
+select p.ctid::text as place, p.provider_id, p.report
+  from report_parked p join spool s on s.provider_id = p.provider_id and s.call_id = p.call_id limit $1`;
 
-/** Nodes without a heartbeat for the lease ($1 seconds) are dead. */
+/** $1 places. */
+export const FORGET_PARKED = `delete from report_parked where ctid = any($1::text[]::tid[])`;
+
+/** Reports that nothing was ever handed over for. */
+export const FORGET_OLD_PARKED = `delete from report_parked where parked_at < now() - interval '7 days'`;
+
+/** Nodes without a heartbeat for the lease ($1 seconds) are dead; never oneself ($2). */
 export const BURY_NODES = `
 update node set stopped_at = now()
- where stopped_at is null and heartbeat_at < now() - make_interval(secs => $1) returning node_id`;
+ where stopped_at is null and node_id <> $2 and heartbeat_at < now() - make_interval(secs => $1) returning node_id`;
 
 /** What dead nodes had claimed but not begun goes back to the queue. */
 export const REQUEUE_OF_DEAD = `
