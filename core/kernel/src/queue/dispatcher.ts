@@ -1,4 +1,11 @@
-import { failed, type Logger, type Order, type Outcome, type ReceiptPolicy } from '@ictcore/contract';
+import {
+  type FinalOutcome,
+  failed,
+  type Logger,
+  type Order,
+  type Outcome,
+  type ReceiptPolicy,
+} from '@ictcore/contract';
 import type { Config } from '../boot/config';
 import type { Database } from '../database/database';
 import { type Attempt, channelOf } from './attempt';
@@ -62,6 +69,8 @@ export class Dispatcher {
   /** Attempts that this node is working on, from the claim until their end is recorded. */
   private readonly held = new Set<number>();
   private readonly submitting = new Set<number>();
+  /** Attempts that provably did not leave but are not back in the queue yet: their statement failed. */
+  private readonly unsent = new Map<number, { afterMs: number; byCarrier: boolean }>();
   private readonly abort = new AbortController();
 
   constructor(private readonly parts: DispatcherParts) {}
@@ -79,7 +88,8 @@ export class Dispatcher {
    */
   async sweep(): Promise<void> {
     const { database, node, config, ender } = this.parts;
-    const held = [...this.held];
+    await this.requeueUnsent();
+    const held = [...this.held, ...this.unsent.keys()];
     await database.query(FREE_LOST_CLAIMS, [node.id, held]);
     const lost = await database.query<{ spool_id: number }>(LOST_STARTED, [
       node.id,
@@ -89,6 +99,21 @@ export class Dispatcher {
     if (lost.length === 0) return;
     const attempts = await database.query<Attempt>(ATTEMPT_CONTEXT, [lost.map((row) => row.spool_id)]);
     await Promise.all(attempts.map((attempt) => ender.endUnknown(attempt)));
+  }
+
+  /** Puts back what provably did not leave, now that the database may be there again. */
+  private async requeueUnsent(): Promise<void> {
+    for (const byCarrier of [true, false]) {
+      const some = [...this.unsent].filter(([, how]) => how.byCarrier === byCarrier);
+      if (some.length === 0) continue;
+      const { database, node } = this.parts;
+      const ids = some.map(([id]) => id);
+      await database.query(REQUEUE, [ids, some.map(([, how]) => how.afterMs), node.id, byCarrier ? 1 : 0]);
+      for (const id of ids) {
+        this.unsent.delete(id);
+        this.held.delete(id);
+      }
+    }
   }
 
   /** Stops claiming, waits for what is in flight; after `timeoutMs` gives up waiting (outcomes become unknown). */
@@ -157,15 +182,14 @@ export class Dispatcher {
     const ready: Ready[] = [];
     const full: Attempt[] = [];
     const { allowed, refused } = await this.parts.gate.check(attempts, this.parts.database);
-    for (const { attempt, refusal } of refused) this.finish(attempt, this.parts.ender.end(attempt, refusal));
+    for (const { attempt, refusal } of refused) this.endUnsent(attempt, refusal);
     for (const item of await this.parts.builder.build(allowed)) {
       if ('refusal' in item) {
-        this.finish(item.attempt, this.parts.ender.end(item.attempt, item.refusal));
+        this.endUnsent(item.attempt, item.refusal);
         continue;
       }
       const trunk = await this.choose(item.attempt, new Set());
-      if (trunk === 'none')
-        this.finish(item.attempt, this.parts.ender.end(item.attempt, failed('provider_down', 'no_provider')));
+      if (trunk === 'none') this.endUnsent(item.attempt, failed('provider_down', 'no_provider'));
       else if (trunk === 'full') full.push(item.attempt);
       else {
         this.parts.pool.enter(trunk);
@@ -177,9 +201,10 @@ export class Dispatcher {
     return full.length;
   }
 
-  /** The attempt is in this node's hands until its end is recorded. */
-  private finish(attempt: Attempt, recorded: Promise<unknown>): void {
-    void recorded.finally(() => this.held.delete(attempt.spool_id));
+  /** Ends what never left. The attempt is in this node's hands until its end is recorded. */
+  private endUnsent(attempt: Attempt, outcome: FinalOutcome): void {
+    const { ender, node } = this.parts;
+    void ender.endUnsent(attempt, outcome, node.id).finally(() => this.held.delete(attempt.spool_id));
   }
 
   private async choose(attempt: Attempt, tried: ReadonlySet<number>): Promise<Trunk | 'none' | 'full'> {
@@ -208,7 +233,11 @@ export class Dispatcher {
     try {
       started = await this.start(ready);
     } catch (error) {
-      for (const item of ready) pool.leave(item.trunk);
+      // It may have been committed all the same: what is started but was never handed over goes back to the queue.
+      for (const item of ready) {
+        pool.leave(item.trunk);
+        this.unsent.set(item.attempt.spool_id, { afterMs: 0, byCarrier: false });
+      }
       throw error;
     }
     const refused = ready.filter((item) => !started.has(item.attempt.spool_id));
@@ -296,7 +325,8 @@ export class Dispatcher {
     const trunk = await this.choose(item.attempt, item.tried);
     if (typeof trunk === 'string') return false;
     this.parts.pool.enter(trunk);
-    const started = await this.start([{ ...item, trunk }]);
+    // Without a start nothing is handed over: the proof that the first provider did not take it still stands.
+    const started = await this.start([{ ...item, trunk }]).catch(() => new Set<number>());
     if (started.size === 0) {
       this.parts.pool.leave(trunk);
       return false;
@@ -320,8 +350,13 @@ export class Dispatcher {
     if (attempts.length === 0) return;
     const { database, node } = this.parts;
     const ids = attempts.map((attempt) => attempt.spool_id);
+    // Noted first: if the statement fails, a sweep puts them back.
+    for (const id of ids) this.unsent.set(id, { afterMs, byCarrier });
     await database.query(REQUEUE, [ids, ids.map(() => afterMs), node.id, byCarrier ? 1 : 0]);
-    for (const id of ids) this.held.delete(id);
+    for (const id of ids) {
+      this.unsent.delete(id);
+      this.held.delete(id);
+    }
   }
 
   private receiptOf(item: Ready): ReceiptPolicy {

@@ -34,8 +34,13 @@ export class Ender {
     private readonly listener: EnderListener,
   ) {}
 
+  /** Ends an attempt before any hand-over, as long as this node's claim stands; false if it does not any more. */
+  endUnsent(attempt: Attempt, outcome: FinalOutcome, nodeId: number): Promise<boolean> {
+    return this.end(attempt, outcome, true, nodeId);
+  }
+
   /** Ends an attempt; false if it had ended before. */
-  end(attempt: Attempt, outcome: FinalOutcome, mayRetry = true): Promise<boolean> {
+  end(attempt: Attempt, outcome: FinalOutcome, mayRetry = true, claimedBy?: number): Promise<boolean> {
     const program = attempt.program_type === null ? undefined : this.catalog.program(attempt.program_type);
     const connected = attempt.connected_at === null ? 0 : Date.now() / 1000 - attempt.connected_at;
     const judgement = judge({
@@ -56,7 +61,8 @@ export class Ender {
     });
     if (attempt.campaign_id !== null) this.listener.ended(attempt.campaign_id, outcome);
     const entry = finalEntry(attempt.spool_id, outcome, judgement);
-    return this.recorder.record({ ...entry, facts: [...stepFacts(attempt, program, outcome), ...entry.facts] });
+    const facts = [...stepFacts(attempt, program, outcome), ...entry.facts];
+    return this.recorder.record({ ...entry, facts, ...(claimedBy !== undefined && { claimedBy }) });
   }
 
   /** Nobody knows whether it left: shown as such, never sent again by itself. */

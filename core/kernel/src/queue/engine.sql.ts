@@ -131,6 +131,7 @@ with r as (
     from r
    where s.spool_id = r.spool_id
      and (s.status = 'started' or (s.status in ('queued', 'connected') and r.status <> 'connected'))
+     and (r.claimed_by is null or (s.node_id = r.claimed_by and s.status = 'queued'))
   returning s.spool_id, s.transmission_id, s.campaign_id, s.reason
 ), k as (
   insert into campaign_tally (campaign_id, kind, n)

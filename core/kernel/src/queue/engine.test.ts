@@ -1,5 +1,6 @@
 import { accepted, deferred, delivered, failed, refused } from '@ictcore/contract';
 import { fakeCarrier, TestKernel } from '../testing/test-kernel';
+import { finalEntry, writeEntries } from './recorder';
 
 let kernel: TestKernel;
 afterEach(() => kernel.stop());
@@ -328,3 +329,51 @@ async function waitFor(condition: () => Promise<boolean>): Promise<void> {
     await pause(10);
   }
 }
+
+describe('what a node must not do', () => {
+  it('bury itself after an outage; taken for dead by others it goes on under a new id', async () => {
+    const carrier = fakeCarrier('good', () => delivered('x'));
+    kernel = await TestKernel.start({ carriers: [carrier], config: { engine: { lease: 5 } } });
+    await kernel.database.query(`update node set heartbeat_at = now() - interval '1 hour'`);
+    await kernel.engine().tick();
+    expect(await kernel.database.query('select 1 from node where stopped_at is not null')).toEqual([]);
+    await kernel.database.query('update node set stopped_at = now()');
+    await waitFor(
+      async () => (await kernel.database.query('select 1 from node where stopped_at is null')).length === 1,
+    );
+    const id = await one();
+    await kernel.send(id);
+    await kernel.until(id, 'completed');
+  });
+
+  it('end an attempt that another node has taken over since the claim', async () => {
+    kernel = await TestKernel.start();
+    const [id] = (await kernel.transmissions(1, 2)) as [number];
+    await kernel.engine().release(kernel.database, [id], ['pending'], 0);
+    const [spool] = await kernel.spools(id);
+    const judgement = {
+      spoolStatus: 'failed',
+      reason: 'provider_down',
+      response: 'no_provider',
+      transmissionStatus: 'pending_retry',
+      transmissionResponse: 'no_provider',
+      retryIn: 0,
+    } as const;
+    const outcome = failed('provider_down', 'no_provider');
+    const entry = { ...finalEntry(spool?.spool_id as number, outcome, judgement), claimedBy: 1001 };
+    for (const [node, status] of [
+      [1002, 'queued'],
+      [1001, 'started'],
+    ] as const) {
+      await kernel.database.query('update spool set node_id = $2, status = $3 where transmission_id = $1', [
+        id,
+        node,
+        status,
+      ]);
+      expect((await writeEntries(kernel.database, [entry])).size).toBe(0);
+    }
+    expect(await kernel.state(id)).toMatchObject({ status: 'processing' });
+    await kernel.database.query(`update spool set node_id = 1001, status = 'queued' where transmission_id = $1`, [id]);
+    expect((await writeEntries(kernel.database, [entry])).size).toBe(1);
+  });
+});

@@ -167,9 +167,9 @@ export class Engine {
   async stop(timeoutMs: number): Promise<void> {
     await Promise.all([this.pacer?.stop(), this.preparer?.stop()]);
     await this.dispatcher?.stop(timeoutMs);
-    await this.recorder?.idle();
+    await this.recorder?.idle(timeoutMs);
     await this.pool.close();
-    await this.recorder?.idle();
+    await this.recorder?.idle(timeoutMs);
     this.dispatcher = undefined;
   }
 

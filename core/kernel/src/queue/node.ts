@@ -19,32 +19,33 @@ export interface NodeOptions {
 /** This boot of the server in the `node` table: what it holds is taken over when its heartbeat stops. */
 export class Node {
   private timer: NodeJS.Timeout | undefined;
-  private lastBeat = Date.now();
-  private steadySince = Date.now();
+  private lastBeat = performance.now();
+  private steadySince = performance.now();
   private beating = false;
+  private stopped = false;
 
   private constructor(
-    readonly id: number,
+    private nodeId: number,
     private readonly options: NodeOptions,
   ) {}
 
+  /** Id in the `node` table. A new one if others have taken this node for dead and it came back. */
+  get id(): number {
+    return this.nodeId;
+  }
+
   /** Registers this boot. Earlier boots of the same instance are dead: the data directory's lock proves it. */
   static async register(options: NodeOptions): Promise<Node> {
-    const { database, instance, role, version } = options;
+    const { database, instance } = options;
     await database.query('update node set stopped_at = now() where instance = $1 and stopped_at is null', [instance]);
-    const [row] = await database.query<{ node_id: number }>(
-      'insert into node (instance, role, version) values ($1, $2, $3) returning node_id',
-      [instance, role, version],
-    );
-    if (!row) throw new Error('the node row was not created');
-    const node = new Node(row.node_id, options);
+    const node = new Node(await insertNode(options), options);
     node.timer = setInterval(() => void node.beat(), (options.lease * 1000) / BEATS_PER_LEASE);
     return node;
   }
 
   /** True while this node's own heartbeats are fresh enough that nobody can have taken it for dead. */
   get alive(): boolean {
-    return Date.now() - this.lastBeat < this.options.lease * 500;
+    return performance.now() - this.lastBeat < this.options.lease * 500;
   }
 
   /**
@@ -52,8 +53,8 @@ export class Node {
    * whole lease: after an outage of the database everybody's heartbeat is old.
    */
   async buryDead(): Promise<void> {
-    if (Date.now() - this.steadySince < this.options.lease * 1000) return;
-    const dead = await this.options.database.query<{ node_id: number }>(BURY_NODES, [this.options.lease]);
+    if (!this.alive || performance.now() - this.steadySince < this.options.lease * 1000) return;
+    const dead = await this.options.database.query<{ node_id: number }>(BURY_NODES, [this.options.lease, this.id]);
     if (dead.length > 0)
       this.options.log.warn({ nodes: dead.map((row) => row.node_id) }, 'nodes are dead; taking over');
   }
@@ -61,19 +62,21 @@ export class Node {
   /** Ends the heartbeat and says so in the table. */
   async stop(): Promise<void> {
     clearInterval(this.timer);
+    this.stopped = true;
     await this.options.database.query('update node set stopped_at = now() where node_id = $1', [this.id]);
   }
 
   private async beat(): Promise<void> {
     if (this.beating) return;
     this.beating = true;
-    const begun = Date.now();
+    const begun = performance.now();
     try {
-      await this.options.database.query(
-        'update node set heartbeat_at = now() where node_id = $1 and stopped_at is null',
+      const kept = await this.options.database.query(
+        'update node set heartbeat_at = now() where node_id = $1 and stopped_at is null returning node_id',
         [this.id],
       );
-      if (begun - this.lastBeat > (this.options.lease * 1000) / 2) this.steadySince = Date.now();
+      if (kept.length === 0 && !this.stopped) await this.rise();
+      if (begun - this.lastBeat > (this.options.lease * 1000) / 2) this.steadySince = performance.now();
       this.lastBeat = begun;
     } catch (error) {
       this.options.log.warn({ error }, 'heartbeat failed');
@@ -81,4 +84,20 @@ export class Node {
       this.beating = false;
     }
   }
+
+  /** Others took this node for dead while it could not be heard: what it held is theirs now, and it begins anew. */
+  private async rise(): Promise<void> {
+    const before = this.nodeId;
+    this.nodeId = await insertNode(this.options);
+    this.options.log.warn({ node: this.nodeId, before }, 'this node was taken for dead; it goes on under a new id');
+  }
+}
+
+async function insertNode({ database, instance, role, version }: NodeOptions): Promise<number> {
+  const [row] = await database.query<{ node_id: number }>(
+    'insert into node (instance, role, version) values ($1, $2, $3) returning node_id',
+    [instance, role, version],
+  );
+  if (!row) throw new Error('the node row was not created');
+  return row.node_id;
 }

@@ -17,6 +17,8 @@ export interface Entry {
   receipt: ReceiptPolicy | null;
   judgement: Judgement | null;
   facts: readonly Fact[];
+  /** For an end before any hand-over: the node whose claim it rests on. Recorded only while that claim stands. */
+  claimedBy?: number;
 }
 
 /** The entry of an outcome that ends an attempt. */
@@ -66,9 +68,16 @@ export class Recorder {
     });
   }
 
-  /** Resolves when everything given so far is written. */
-  async idle(): Promise<void> {
-    while (this.writing) await this.writing;
+  /** Resolves when everything given so far is written, or after the time (milliseconds): the database may be away. */
+  async idle(timeoutMs: number): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+    }, timeoutMs);
+    while (this.writing && !late) await Promise.race([this.writing, pause(50)]);
+    clearTimeout(timer);
+    if (late)
+      this.log.error({ outcomes: this.waiting.length }, 'outcomes were not recorded in time; they end as unknown');
   }
 
   private async writeAll(): Promise<void> {
@@ -94,26 +103,26 @@ export class Recorder {
   }
 
   private async writeBatch(batch: readonly Waiting[]): Promise<void> {
-    for (let pause = 50; ; pause = Math.min(pause * 2, MAX_PAUSE)) {
+    for (let wait = 50; ; wait = Math.min(wait * 2, MAX_PAUSE)) {
       try {
         const changed = await this.write(batch.map((item) => item.entry));
         for (const item of batch) item.done(changed.has(item.entry.spoolId));
         return;
       } catch (error) {
-        if (!isDatabaseAway(error) && batch.length > 1) {
+        if (!worthWaiting(error) && batch.length > 1) {
           // One bad row must not hold up the others: find it by halves.
           const half = batch.length >> 1;
           await this.writeBatch(batch.slice(0, half));
           await this.writeBatch(batch.slice(half));
           return;
         }
-        if (!isDatabaseAway(error) && pause >= MAX_PAUSE) {
+        if (!worthWaiting(error) && wait >= MAX_PAUSE) {
           this.log.error({ spool_id: batch[0]?.entry.spoolId, error }, 'an outcome could not be recorded');
           for (const item of batch) item.done(false);
           return;
         }
         this.log.warn({ rows: batch.length, error }, 'outcomes wait for the database');
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await pause(wait);
       }
     }
   }
@@ -145,9 +154,19 @@ export async function writeEntries(sql: Sql, entries: readonly Entry[]): Promise
     facts.map((fact) => fact.type),
     facts.map((fact) => clean(fact.name).slice(0, 80)),
     facts.map((fact) => clean(fact.data)),
+    entries.map((entry) => entry.claimedBy ?? null),
   ]);
   return new Set(rows.map((row) => row.spool_id));
 }
+
+/** Statement time-out, lock time-out, serialisation failure, deadlock: the same statement works a little later. */
+const TRANSIENT = /^(57014|55P03|40001|40P01)$/;
+
+function worthWaiting(error: unknown): boolean {
+  return isDatabaseAway(error) || TRANSIENT.test(String((error as { code?: unknown }).code));
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** A carrier's id as it is stored and looked up: bounded, because it is indexed. */
 export function callIdOf(ref: string): string {

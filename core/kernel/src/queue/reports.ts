@@ -2,10 +2,11 @@ import type { DeliveryReport, FinalOutcome, Logger } from '@ictcore/contract';
 import type { Database } from '../database/database';
 import type { Attempt } from './attempt';
 import type { Ender } from './ender';
-import { ATTEMPT_CONTEXT, PARK, SPOOLS_BY_CALL, UNPARK } from './engine.sql';
+import { ATTEMPT_CONTEXT, FORGET_OLD_PARKED, FORGET_PARKED, PARK, SPOOLS_BY_CALL, UNPARK } from './engine.sql';
 import { callIdOf } from './recorder';
 
 const BATCH = 500;
+const FORGET_EVERY_MS = 3600_000;
 
 interface Waiting {
   report: DeliveryReport;
@@ -21,6 +22,9 @@ interface Waiting {
 export class Reports {
   private readonly waiting = new Map<number, Waiting[]>();
   private readonly working = new Map<number, Promise<void>>();
+  private sweeping: Promise<void> | undefined;
+  private again = false;
+  private forgetAt = 0;
 
   constructor(
     private readonly database: Database,
@@ -39,10 +43,31 @@ export class Reports {
     });
   }
 
-  /** Applies parked reports whose attempt is known by now. */
-  async sweep(): Promise<void> {
-    const rows = await this.database.query<{ provider_id: number; report: DeliveryReport }>(UNPARK, [BATCH]);
-    await Promise.all(rows.map((row) => this.handle(row.provider_id, row.report)));
+  /** Applies parked reports whose attempt is known by now. Calls that come while it works lead to one more round. */
+  sweep(): Promise<void> {
+    this.again = true;
+    this.sweeping ??= this.sweepAll().finally(() => {
+      this.sweeping = undefined;
+    });
+    return this.sweeping;
+  }
+
+  private async sweepAll(): Promise<void> {
+    while (this.again) {
+      this.again = false;
+      const rows = await this.database.query<{ place: string; provider_id: number; report: DeliveryReport }>(UNPARK, [
+        BATCH,
+      ]);
+      if (rows.length === 0) continue;
+      // Applied first, forgotten afterwards: a crash in between applies them twice, which changes nothing.
+      await Promise.all(rows.map((row) => this.handle(row.provider_id, row.report)));
+      await this.database.query(FORGET_PARKED, [rows.map((row) => row.place)]);
+      if (rows.length === BATCH) this.again = true;
+    }
+    if (Date.now() > this.forgetAt) {
+      this.forgetAt = Date.now() + FORGET_EVERY_MS;
+      await this.database.query(FORGET_OLD_PARKED);
+    }
   }
 
   private async drain(providerId: number): Promise<void> {
