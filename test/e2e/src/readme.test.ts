@@ -50,7 +50,7 @@ test('links of README and docs lead somewhere', () => {
   expect(dead).toEqual([]);
 });
 
-describe('five minutes, the text message', () => {
+describeWithPeer('curl', 'five minutes, the text message', () => {
   let server: RunningServer;
   beforeAll(async () => {
     server = await RunningServer.start();
@@ -76,7 +76,7 @@ describe('five minutes, the text message', () => {
   });
 });
 
-describeWithPeer('postfix', 'five minutes, the real e-mail', () => {
+describeWithPeer(['postfix', 'curl'], 'five minutes, the real e-mail', () => {
   const login = { username: 'sender', password: "pass 'word' 1" };
   let server: RunningServer;
   let postfix: PostfixPeer;

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,11 +32,22 @@ function refused(env: Record<string, string>, dataDir: string) {
   return { code: result.status, words: result.stderr };
 }
 
-/** Processes whose command line names this folder. */
+/** Processes whose command line names this folder (Linux; elsewhere nothing is looked at). */
 function processesIn(folder: string): string[] {
-  return spawnSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
-    .stdout.split('\n')
+  if (!existsSync('/proc/self/cmdline')) return [];
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(commandLine)
     .filter((line) => line.includes(folder));
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    // It has ended since it was listed.
+    return '';
+  }
 }
 
 describe('the server on its embedded PostgreSQL', () => {
