@@ -43,6 +43,11 @@ describe('programs', () => {
     const listed = await ann.get<{ program_id: number }[]>('/programs?type=sendsms');
     expect(listed.at(-1)).toEqual({ program_id: id, name: 'greet', type: 'sendsms', parent_id: null });
     expect(await ann.get<unknown[]>('/programs/sendsms')).toEqual(listed);
+    const child = await ann.post('/programs/sendsms', { text_id: text, parent_id: id });
+    expect(await ann.get('/programs?totalrows=1')).toBe(listed.length);
+    expect(await ann.get('/programs?all=1&totalrows=1')).toBe(listed.length + 1);
+    expect(await ann.get('/programs/sendsms?totalrows=1')).toBe(listed.length + 1);
+    await ann.delete(`/programs/${child}`);
     expect(await ann.get(`/programs/${id}/scheme`)).toEqual({
       start: expect.any(String),
       steps: expect.any(Object),

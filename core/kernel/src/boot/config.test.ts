@@ -65,6 +65,10 @@ test('every wrong key is named at once, with its variable', () => {
     expect(said).toContain(name);
 });
 
+test('a number out of range is told the range', () => {
+  expect(words({ ICTCORE_PORT: '99999' })).toContain('from 0 to 65535');
+});
+
 test('a secret value is not repeated in the refusal', () => {
   expect(words({ ICTCORE_SECRET_KEY: 'my-own-secret' })).not.toContain('my-own-secret');
   expect(words({ DATABASE_URL: 'mysql://u:hush@h/db' })).not.toContain('hush');

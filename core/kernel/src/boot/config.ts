@@ -16,8 +16,10 @@ const flag = z.preprocess(
         : value,
   z.boolean('must be true or false'),
 );
-const int = (min: number, max: number) =>
-  z.coerce.number('must be a number').int('must be a whole number').min(min).max(max);
+const int = (min: number, max: number) => {
+  const range = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(range).int(range).min(min, range).max(max, range);
+};
 const list = z.preprocess(
   (value) =>
     typeof value === 'string'

@@ -41,7 +41,7 @@ export function programRoutes(service: ProgramService): AnyRoute[] {
         listReply(
           request.query,
           () => service.list(request.actor, request.query, request.query.all === 1),
-          () => service.count(request.actor, request.query),
+          () => service.count(request.actor, request.query, request.query.all === 1),
         ),
     }),
     defineRoute({
@@ -62,7 +62,7 @@ export function programRoutes(service: ProgramService): AnyRoute[] {
         return listReply(
           request.query,
           () => service.list(request.actor, request.query, true, id),
-          () => service.count(request.actor, { ...request.query, type: id }),
+          () => service.count(request.actor, request.query, true, id),
         );
       },
     }),

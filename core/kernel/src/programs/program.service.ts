@@ -13,7 +13,7 @@ import type { z } from 'zod';
 import { Catalog } from '../boot/catalog';
 import { Services } from '../boot/services';
 import { Database, type Tx } from '../database/database';
-import type { ListQuery } from '../database/list-query';
+import type { Conditions, ListQuery } from '../database/list-query';
 import { OwnedRepository, type Page } from '../database/owned-repository';
 import { ResourceDirectory } from '../database/resource-directory';
 import { fromZod } from '../http/error-reply';
@@ -43,14 +43,11 @@ export class ProgramService {
 
   /** Children (notifications and the like) are hidden unless asked for (S38). */
   list(actor: Actor, query: ListQuery, all: boolean, type?: string): Promise<Page<ProgramShown>> {
-    return this.repository.list(actor, query, (conditions) => {
-      if (!all && query.parent_id === undefined) conditions.add('t.parent_id is null');
-      if (type !== undefined) conditions.add('t.type = ?', type);
-    });
+    return this.repository.list(actor, query, (conditions) => narrow(conditions, query, all, type));
   }
 
-  count(actor: Actor, query: ListQuery) {
-    return this.repository.count(actor, query);
+  count(actor: Actor, query: ListQuery, all: boolean, type?: string) {
+    return this.repository.count(actor, query, (conditions) => narrow(conditions, query, all, type));
   }
 
   async get(actor: Actor, id: number): Promise<ProgramShown> {
@@ -181,4 +178,9 @@ function mergeParameters(before: Body, change: Body): Body {
 
 function shown(row: ProgramShown): ProgramShown {
   return { ...row.data, ...row };
+}
+
+function narrow(conditions: Conditions, query: ListQuery, all: boolean, type: string | undefined): void {
+  if (!all && query.parent_id === undefined) conditions.add('t.parent_id is null');
+  if (type !== undefined) conditions.add('t.type = ?', type);
 }
