@@ -142,7 +142,7 @@ describe('HTML', () => {
       const secret = bench.file('secret.txt', 'hunter2');
       const script = `#!/bin/sh
       cat /etc/passwd /etc/hostname ${secret} ; ls -a /root /home /etc ; cat /proc/[0-9]*/cmdline | tr '\\0' ' '
-      cat /proc/net/dev ; env ; echo out > /usr/x ; echo out > /work/result ; echo end`;
+      cat /proc/net/dev ; env ; echo out > /usr/x ; echo out > /job/result ; echo end`;
       const soffice = bench.file('program/bin/look', script);
       chmodSync(soffice, 0o700);
       const bwrap = '/usr/bin/bwrap';

@@ -25,7 +25,7 @@ export interface OfficeRun {
 
 /** Bytes of address space: LibreOffice maps much, and uses less. */
 const ADDRESS_SPACE = 4 * 2 ** 30;
-const INSIDE = '/work';
+const INSIDE = '/job';
 
 /** What LibreOffice reads of the system: programs, libraries, fonts, its own settings. No users, hosts or keys. */
 const READABLE = [
@@ -41,7 +41,7 @@ const READABLE = [
 
 /**
  * The command that starts LibreOffice with these arguments in a sandbox: no network, no other process, no file but
- * the system's programs (read-only) and the given directory, which it sees as /work.
+ * the system's programs (read-only) and the given directory, which it sees as /job.
  */
 export async function officeCommand(
   tools: OfficeTools,
