@@ -148,6 +148,7 @@ describe('input', () => {
     [{ name: '  ' }, 'name', 'empty'],
     [{ name: 'too long' }, 'name', '5'],
     [{ name: 'a\0b' }, 'name', 'NUL'],
+    [{ name: 'a\udfff' }, 'name', 'Unicode'],
     [{ name: 'a', size: 1.5 }, 'size', 'whole number'],
     [{ name: 'a', size: 'x' }, 'size', 'whole number'],
     [{ name: 'a', size: 10 }, 'size', '9'],

@@ -8,6 +8,7 @@ import {
   forbidden,
   type HttpMethod,
   IctError,
+  invalid,
   isRouteReply,
   type Logger,
   PUBLIC,
@@ -204,7 +205,30 @@ async function readBody(
   await new Promise<void>((resolve, reject) => {
     parser(request, response, (error?: unknown) => (error ? reject(error) : resolve()));
   });
+  refuseBrokenText(request.body);
   return request.body;
+}
+
+/** Levels of nesting a JSON body may have; ours need five. */
+const MAX_DEPTH = 100;
+
+/**
+ * 412 naming the field for text that is no Unicode (half of a surrogate pair, RFC 8259 section 8.2): PostgreSQL cannot
+ * store it, and a driver would quietly send something else. The same for a body nested without measure.
+ */
+function refuseBrokenText(body: unknown): void {
+  const waiting: { value: unknown; at: string; depth: number }[] = [{ value: body, at: '', depth: 0 }];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { value, at, depth } = next;
+    if (typeof value === 'string') {
+      if (/\p{Surrogate}/u.test(value)) throw invalid(at || 'body', 'must be valid Unicode text', 'unicode');
+    } else if (typeof value === 'object' && value !== null) {
+      if (depth >= MAX_DEPTH) throw invalid('body', `is nested deeper than ${MAX_DEPTH} levels`, 'depth');
+      for (const [name, inner] of Object.entries(value)) {
+        waiting.push({ value: inner, at: depth < 5 && at ? `${at}.${name}` : at || name, depth: depth + 1 });
+      }
+    }
+  }
 }
 
 function validate(schema: AnyRoute['body'], value: unknown, status: 400 | 412, whole: string): unknown {
