@@ -65,6 +65,8 @@ export const PROVIDER_COLUMNS = `provider_id, name, type, service_flag, host, po
 export class ProviderPool {
   private trunks = new Map<number, Trunk>();
   private readAt = 0;
+  private generation = 0;
+  private refreshing: Promise<void> | undefined;
   private turn = 0;
   /** Set by the engine: where drivers' events go. */
   onEvent: (providerId: number, event: DriverEvent) => Promise<void> = async () => undefined;
@@ -80,11 +82,18 @@ export class ProviderPool {
   /** The next look-up reads the rows anew. */
   invalidate(): void {
     this.readAt = 0;
+    this.generation++;
   }
 
   /** Active providers, from a list at most a second old. */
   async active(): Promise<Trunk[]> {
-    if (Date.now() - this.readAt > LIST_TTL) await this.refresh();
+    // Read once for all who wait; and once more if a row has changed while it was being read.
+    while (Date.now() - this.readAt > LIST_TTL) {
+      this.refreshing ??= this.refresh().finally(() => {
+        this.refreshing = undefined;
+      });
+      await this.refreshing;
+    }
     return [...this.trunks.values()];
   }
 
@@ -204,10 +213,11 @@ export class ProviderPool {
   }
 
   private async refresh(): Promise<void> {
+    const { generation } = this;
     const rows = await this.database.query<ProviderRow>(
       `select ${PROVIDER_COLUMNS} from provider where active = 1 order by provider_id`,
     );
-    this.readAt = Date.now();
+    this.readAt = generation === this.generation ? Date.now() : 0;
     const next = new Map<number, Trunk>();
     for (const row of rows) {
       const driver = this.catalog.driver(row.type);
