@@ -2,17 +2,13 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describeWithPeer, type SmscPeer, startSmppSmsc } from '@ictcore/test-peers';
 import { type Opened, openSession, until } from './testing/open';
-import { Capture, whyNoCapture } from './testing/tshark';
+import { Capture } from './testing/tshark';
 
 const TEXTS = ['hello', 'Grüße {€} [~]', 'سلام 🎉', 'x'.repeat(161), '€'.repeat(200), 'آپ کا پیغام '.repeat(20)];
 /** Malformed, or an error to the dissector. */
 const MALFORMED = '_ws.malformed || _ws.expert.severity >= 0x00800000';
-const problem = whyNoCapture();
-if (problem !== undefined && process.env.ICTCORE_REQUIRE_PEERS === '1') throw new Error(problem);
-const suite =
-  problem === undefined ? 'traffic as tshark decodes it' : `traffic as tshark decodes it [skipped: ${problem}]`;
 
-(problem === undefined ? describeWithPeer : skipped)('smsc', suite, () => {
+describeWithPeer(['smsc', 'tshark'], 'traffic as tshark decodes it', () => {
   let smsc: SmscPeer;
   let capture: Capture;
   let opened: Opened;
@@ -81,8 +77,3 @@ const suite =
     }
   });
 });
-
-function skipped(_peer: 'smsc', title: string, body: () => void): void {
-  // biome-ignore lint/suspicious/noSkippedTests: reported as skipped, with the reason in its title
-  describe.skip(title, body);
-}

@@ -1,7 +1,7 @@
 import { ASTERISK_STAMP, downloadAsterisk } from './asterisk.install';
 
 /** The peers this package can start. */
-export type PeerName = 'postfix' | 'smsc' | 'dovecot' | 'kannel' | 'asterisk' | 'curl';
+export type PeerName = 'postfix' | 'smsc' | 'dovecot' | 'kannel' | 'asterisk' | 'curl' | 'tshark';
 
 /** What a peer is made of on Debian. */
 export interface PeerDescription {
@@ -51,6 +51,12 @@ export const PEERS: Readonly<Record<PeerName, PeerDescription>> = {
     files: ['/usr/bin/tiffcp', ASTERISK_STAMP],
     needsRoot: false,
     prepare: downloadAsterisk,
+  },
+  // Decodes captured traffic; capturing on loopback is for root.
+  tshark: {
+    packages: ['tshark', 'tcpdump'],
+    files: ['/usr/bin/tshark', '/usr/bin/tcpdump'],
+    needsRoot: true,
   },
   // The client of the README's commands: a test runs them as a reader would.
   curl: {

@@ -1,30 +1,8 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-
-const PACKAGES = ['tshark', 'tcpdump'];
-const TOOLS = ['/usr/bin/tshark', '/usr/bin/tcpdump'];
-
-/**
- * Why traffic cannot be captured here; undefined if it can. As root on Debian the tools are installed by the test
- * itself, as other peers are (`ICTCORE_INSTALL_PEERS=0` forbids it).
- */
-export function whyNoCapture(): string | undefined {
-  if (process.getuid?.() !== 0) return 'only root can capture traffic';
-  if (TOOLS.every(existsSync)) return undefined;
-  const args = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', ...PACKAGES];
-  if (process.env.ICTCORE_INSTALL_PEERS === '0') return `not installed: apt-get ${args.join(' ')}`;
-  try {
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    execFileSync('apt-get', args, { env, timeout: 180_000, stdio: 'pipe' });
-    return TOOLS.every(existsSync) ? undefined : 'tshark or tcpdump is still missing';
-  } catch (error) {
-    return `tshark could not be installed: ${(error as Error).message.split('\n')[0]}`;
-  }
-}
 
 /** A capture of the traffic with one port on loopback. */
 export class Capture {
